@@ -1,0 +1,1 @@
+"""What a network costs: closed form and fvcore counts, memory, latency."""

@@ -1,0 +1,1 @@
+"""What scaled networks show together: Pareto fronts and scaling laws."""

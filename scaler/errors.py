@@ -1,0 +1,9 @@
+"""The two kinds of failure that Scaler reports in one sentence, without a traceback."""
+
+
+class UserError(ValueError):
+    """Wrong use: the message says what is wrong, where, and how to mend it. Exit code 2."""
+
+
+class EnvironmentFailure(RuntimeError):
+    """The machine failed (a full disk, a lost worker), not the user. Exit code 1."""

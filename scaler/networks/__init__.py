@@ -1,0 +1,1 @@
+"""Networks as data: specs, how they scale, and how they become layers and modules."""

@@ -1,0 +1,201 @@
+"""From a tree of layers to a torch module: the only way to a network that trains."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+
+import torch
+from torch import Tensor, nn
+
+from scaler.networks import layers
+from scaler.networks.lowering import lower
+from scaler.networks.spec import NetworkSpec
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "silu": nn.SiLU,
+    "sigmoid": nn.Sigmoid,
+}
+
+
+class Residual(nn.Module):
+    """``after(body(x) + shortcut(x))``."""
+
+    def __init__(self, body: nn.Module, shortcut: nn.Module, after: nn.Module) -> None:
+        super().__init__()
+        self.body, self.shortcut, self.after = body, shortcut, after
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.after(self.body(x) + self.shortcut(x))
+        return out
+
+
+class Concat(nn.Module):
+    """Branches on the same input, joined along the channels."""
+
+    def __init__(self, branches: dict[str, nn.Module]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleDict(branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([branch(x) for branch in self.branches.values()], dim=1)
+
+
+class Gate(nn.Module):
+    """``x * body(x)``."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x * self.body(x)
+        return out
+
+
+class DropPath(nn.Module):
+    """Zero the branch of some images in training and scale the others up, so that the mean stays."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        keep = 1 - self.rate
+        mask = x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(keep)
+        return x * mask / keep
+
+
+class Network(nn.Sequential):
+    """A built network; ``spec`` is the data it was built from. Images ``[N, 3, R, R]`` to scores ``[N, classes]``."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        tree = lower(spec)
+        super().__init__()
+        for name, layer in tree.children:
+            self.add_module(name, module(layer))
+        self.spec = spec
+
+
+def build(spec: NetworkSpec, *, zero_residual: bool = False) -> Network:
+    """Build and initialise a network; the weights come from torch's global generator.
+
+    Args:
+        spec: the network.
+        zero_residual: start every residual branch at zero (its last norm's scale), which helps deep
+            networks in short trainings (Goyal et al. 2017, sec. 5.1).
+
+    Raises:
+        UserError: the resolution is too small for the network's strides.
+    """
+    network = Network(spec)
+    initialise(network, zero_residual=zero_residual)
+    return network
+
+
+def initialise(network: nn.Module, *, zero_residual: bool) -> None:
+    """He initialisation of convolutions (fan out); linear layers uniform by fan in."""
+    for part in network.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.Linear):
+            nn.init.normal_(part.weight, std=0.01)
+            nn.init.zeros_(part.bias)
+    if zero_residual:
+        for part in network.modules():
+            if isinstance(part, Residual):
+                norms = [child for child in part.body.modules() if isinstance(child, nn.BatchNorm2d)]
+                if norms:
+                    nn.init.zeros_(norms[-1].weight)
+
+
+@singledispatch
+def module(layer: layers.Layer) -> nn.Module:
+    """The torch module of a layer."""
+    raise TypeError(f"no module for {layer!r}")
+
+
+@module.register
+def _(layer: layers.Conv) -> nn.Module:
+    return nn.Conv2d(
+        layer.c_in,
+        layer.c_out,
+        layer.kernel,
+        layer.stride,
+        layer.padding,
+        groups=layer.groups,
+        bias=layer.bias,
+    )
+
+
+@module.register
+def _(layer: layers.Norm) -> nn.Module:
+    return nn.BatchNorm2d(layer.channels, eps=layer.eps, momentum=layer.momentum)
+
+
+@module.register
+def _(layer: layers.Act) -> nn.Module:
+    kind = _ACTIVATIONS[layer.name]
+    return kind() if kind is nn.Sigmoid else kind(inplace=True)
+
+
+@module.register
+def _(layer: layers.Pool) -> nn.Module:
+    if layer.kind == "max":
+        return nn.MaxPool2d(layer.kernel, layer.stride, layer.padding, ceil_mode=layer.ceil)
+    return nn.AvgPool2d(layer.kernel, layer.stride, layer.padding, ceil_mode=layer.ceil)
+
+
+@module.register
+def _(layer: layers.GlobalPool) -> nn.Module:
+    return nn.AdaptiveAvgPool2d(layer.size)
+
+
+@module.register
+def _(layer: layers.Flatten) -> nn.Module:
+    return nn.Flatten(1)
+
+
+@module.register
+def _(layer: layers.Linear) -> nn.Module:
+    return nn.Linear(layer.c_in, layer.c_out)
+
+
+@module.register
+def _(layer: layers.Dropout) -> nn.Module:
+    return nn.Dropout(layer.rate)
+
+
+@module.register
+def _(layer: layers.DropPath) -> nn.Module:
+    return DropPath(layer.rate)
+
+
+@module.register
+def _(layer: layers.Seq) -> nn.Module:
+    sequence = nn.Sequential()
+    for name, child in layer.children:
+        sequence.add_module(name, module(child))
+    return sequence
+
+
+@module.register
+def _(layer: layers.Residual) -> nn.Module:
+    shortcut = nn.Identity() if layer.shortcut is None else module(layer.shortcut)
+    after = nn.Identity() if layer.after is None else module(layer.after)
+    return Residual(module(layer.body), shortcut, after)
+
+
+@module.register
+def _(layer: layers.Concat) -> nn.Module:
+    return Concat({name: module(branch) for name, branch in layer.branches})
+
+
+@module.register
+def _(layer: layers.Gate) -> nn.Module:
+    return Gate(module(layer.body))

@@ -1,0 +1,103 @@
+"""From a spec to its tree of layers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+from scaler.errors import UserError
+from scaler.networks.blocks import BLOCKS, norm, unit
+from scaler.networks.layers import (
+    Act,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Layer,
+    Linear,
+    ResolutionTooSmall,
+    Seq,
+    Shape,
+    numbered,
+    seq,
+)
+from scaler.networks.spec import NetworkSpec, Stage
+
+
+@lru_cache(maxsize=4096)
+def lower(spec: NetworkSpec) -> Seq:
+    """The layers of a network: ``stem``, ``stages``, ``head``.
+
+    Raises:
+        UserError: the resolution is too small for the network's strides, or a block is unknown.
+    """
+    try:
+        return _lower(spec)
+    except ResolutionTooSmall as error:
+        raise UserError(
+            f"{spec.name} cannot take images of {spec.resolution} px: {error}; "
+            f"the smallest it can take is {smallest_resolution(spec)} px"
+        ) from error
+
+
+def smallest_resolution(spec: NetworkSpec) -> int:
+    """The least resolution at which no strided layer sees a map smaller than its stride, in pixels."""
+    low, high = 0, 4096
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            _lower(replace(spec, resolution=middle))
+            high = middle
+        except ResolutionTooSmall:
+            low = middle
+    return high
+
+
+def _lower(spec: NetworkSpec) -> Seq:
+    shape: Shape = (3, spec.resolution, spec.resolution)
+    total, done = max(spec.depth, 1), 0
+    stem: list[Layer] = []
+    for stage in spec.stem:
+        blocks, shape = _stage(stage, shape, spec, 0, total)
+        stem.append(blocks)
+    stages: list[Layer] = []
+    for stage in spec.stages:
+        blocks, shape = _stage(stage, shape, spec, done, total)
+        stages.append(blocks)
+        done += stage.depth
+    return seq(stem=numbered(stem), stages=numbered(stages), head=_head(shape, spec))
+
+
+def _stage(stage: Stage, shape: Shape, spec: NetworkSpec, done: int, total: int) -> tuple[Seq, Shape]:
+    """The blocks of a stage; stochastic depth grows linearly over the network's blocks."""
+    if stage.block not in BLOCKS:
+        raise UserError(f"unknown block {stage.block!r} in {spec.name}; there are: {', '.join(BLOCKS)}")
+    blocks: list[Layer] = []
+    for index in range(stage.depth):
+        style = replace(spec.style, drop_path=spec.style.drop_path * (done + index) / total)
+        stride = stage.stride if index == 0 else 1
+        block = BLOCKS[stage.block](shape[0], stage, stride, style)
+        shape = block.out(shape)
+        blocks.append(block)
+    return numbered(blocks), shape
+
+
+def _head(shape: Shape, spec: NetworkSpec) -> Seq:
+    head, style = spec.head, spec.style
+    channels = head.width or shape[0]
+    layers: dict[str, Layer | None] = {
+        "conv": unit(shape[0], head.width, 1, style) if head.width else None,
+        "norm": norm(shape[0], style) if head.norm else None,
+        "act": Act(style.activation) if head.norm else None,
+        "pool": GlobalPool(head.pool),
+        "flatten": Flatten(),
+    }
+    features = channels * head.pool**2
+    for index, hidden in enumerate(head.hidden):
+        layers[f"hidden{index}"] = Linear(features, hidden)
+        layers[f"act{index}"] = Act(style.activation)
+        layers[f"drop{index}"] = Dropout(head.dropout) if head.dropout else None
+        features = hidden
+    if not head.hidden and head.dropout:
+        layers["drop"] = Dropout(head.dropout)
+    layers["classifier"] = Linear(features, spec.classes)
+    return seq(**layers)

@@ -1,0 +1,1 @@
+"""Arithmetic of compound scaling: multipliers, coefficients, shares, budgets, rounding. No torch."""

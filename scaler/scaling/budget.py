@@ -1,0 +1,58 @@
+"""FLOP budgets as a user writes them: ``2x`` of the base, or absolute as ``800M`` and ``1.2G``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from scaler.errors import UserError
+
+_UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
+_PATTERN = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([xKMGBT]?)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """FLOPs allowed at phi = 1: a factor on the base's (``relative``), or a number of FLOPs."""
+
+    value: float
+    relative: bool
+
+    def flops(self, base_flops: float) -> float:
+        """The budget in FLOPs for a base that costs ``base_flops``."""
+        return self.value * base_flops if self.relative else self.value
+
+    def ratio(self, base_flops: float) -> float:
+        """The budget as a factor on the base's FLOPs."""
+        return self.value if self.relative else self.value / base_flops
+
+    def __str__(self) -> str:
+        if self.relative:
+            return f"{self.value:g}x"
+        return format_count(self.value)
+
+
+def parse_budget(text: str) -> Budget:
+    """Read ``2x``, ``1.5x``, ``800M``, ``1.2G`` (M = 1e6, G or B = 1e9, T = 1e12).
+
+    Raises:
+        UserError: the text is no budget.
+    """
+    match = _PATTERN.fullmatch(text.strip())
+    if match is None or float(match[1]) == 0:
+        raise UserError(
+            f"cannot read the budget {text!r}: write a factor on the base such as 2x, "
+            "or FLOPs such as 800M or 1.2G"
+        )
+    unit = match[2].upper()
+    if unit == "X":
+        return Budget(float(match[1]), relative=True)
+    return Budget(float(match[1]) * _UNITS[unit], relative=False)
+
+
+def format_count(value: float) -> str:
+    """A count with three digits and its unit: 401659392 -> ``402M``."""
+    for unit in ("T", "G", "M", "K"):
+        if value >= _UNITS[unit]:
+            return f"{value / _UNITS[unit]:.3g}{unit}"
+    return f"{value:.3g}"

@@ -1,0 +1,1 @@
+"""Step one: candidates that meet the measured budget, trained and compared."""

@@ -1,0 +1,72 @@
+"""How a network is trained, as data. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A short training; the same for every candidate of a search.
+
+    Attributes:
+        epochs: passes over the training images; the one-cycle schedule is laid out for all of them.
+        images: training images used (drawn evenly from the classes); 0 is all there are.
+        batch_size: images per step.
+        learning_rate: peak of the one-cycle schedule, for a batch of 128 (scaled linearly with the batch).
+        warmup: part of the steps before the peak.
+        momentum: Nesterov momentum.
+        weight_decay: on weights of convolutions and linear layers only.
+        label_smoothing: part of the target spread over all classes.
+        flip: mirror half of the images.
+        shift: largest shift of the random crop, as a part of the resolution.
+        validation_images: images on which candidates are compared; 0 is all of the validation part.
+    """
+
+    epochs: int = 4
+    images: int = 0
+    batch_size: int = 128
+    learning_rate: float = 0.4
+    warmup: float = 0.25
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    flip: bool = True
+    shift: float = 0.125
+    validation_images: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingSeeds:
+    """Where the randomness of one training comes from.
+
+    Candidates of the same repetition share ``order`` (subset, order, augmentation), so that they are
+    compared on the same images in the same order; ``weights`` is each training's own.
+    """
+
+    weights: int
+    order: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A network's state after some epochs; counts are from the start of its training.
+
+    Attributes:
+        epochs: epochs done.
+        images: training images seen.
+        train_flops: FLOPs spent on training, counted as 3 forward passes per image (forward, and
+            backward at twice its cost); evaluation not counted.
+        accuracy: part of the images classified right, in [0, 1].
+        loss: mean cross-entropy without smoothing, in nats; NaN where the training diverged.
+        seconds: time spent training and evaluating.
+        diverged: the loss became infinite or NaN; the training stopped there.
+    """
+
+    epochs: int
+    images: int
+    train_flops: int
+    accuracy: float
+    loss: float
+    seconds: float
+    diverged: bool = False
