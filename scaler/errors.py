@@ -5,5 +5,5 @@ class UserError(ValueError):
     """Wrong use: the message says what is wrong, where, and how to mend it. Exit code 2."""
 
 
-class EnvironmentFailure(RuntimeError):
+class MachineError(RuntimeError):
     """The machine failed (a full disk, a lost worker), not the user. Exit code 1."""

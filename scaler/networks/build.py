@@ -70,7 +70,7 @@ class DropPath(nn.Module):
 
 
 class Network(nn.Sequential):
-    """A built network; ``spec`` is the data it was built from. Images ``[N, 3, R, R]`` to scores ``[N, classes]``."""
+    """A built network with its ``spec``: images ``[N, 3, R, R]`` to scores ``[N, classes]``."""
 
     def __init__(self, spec: NetworkSpec) -> None:
         tree = lower(spec)

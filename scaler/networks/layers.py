@@ -19,14 +19,14 @@ Pair = tuple[int, int]
 Activation = Literal["relu", "relu6", "silu", "sigmoid"]
 
 
-class ResolutionTooSmall(UserError):
+class ResolutionTooSmallError(UserError):
     """A layer's input is smaller than its kernel or its stride allows."""
 
 
 def _slide(size: int, kernel: int, stride: int, padding: int, ceil: bool = False) -> int:
     """Output size of a sliding window along one dimension (torch's own rule, ceil mode included)."""
     if size < stride or size + 2 * padding < kernel:
-        raise ResolutionTooSmall(
+        raise ResolutionTooSmallError(
             f"a map of {size} px is too small for a kernel of {kernel} with stride {stride}"
         )
     span = size + 2 * padding - kernel

@@ -14,7 +14,7 @@ from scaler.networks.layers import (
     GlobalPool,
     Layer,
     Linear,
-    ResolutionTooSmall,
+    ResolutionTooSmallError,
     Seq,
     Shape,
     numbered,
@@ -32,7 +32,7 @@ def lower(spec: NetworkSpec) -> Seq:
     """
     try:
         return _lower(spec)
-    except ResolutionTooSmall as error:
+    except ResolutionTooSmallError as error:
         raise UserError(
             f"{spec.name} cannot take images of {spec.resolution} px: {error}; "
             f"the smallest it can take is {smallest_resolution(spec)} px"
@@ -47,7 +47,7 @@ def smallest_resolution(spec: NetworkSpec) -> int:
         try:
             _lower(replace(spec, resolution=middle))
             high = middle
-        except ResolutionTooSmall:
+        except ResolutionTooSmallError:
             low = middle
     return high
 
