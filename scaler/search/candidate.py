@@ -15,14 +15,17 @@ class Point:
     """A point of the grid before it is realised.
 
     Attributes:
-        name: e.g. ``depth``, ``published``, ``1-2-1/4`` (lattice) or ``1.2,1.1,1.15`` (grid).
+        name: e.g. ``depth-only``, ``published``, ``1-2-1`` (lattice) or ``1.2/1.1/1.15`` (grid).
         shares: of log(budget).
         target: the nominal coefficients.
+        on_direction: the shares are what counts, and the coefficients may be moved along them to meet
+            the budget; not so for a point of a rectangular grid.
     """
 
     name: str
     shares: Shares
     target: Coefficients
+    on_direction: bool = True
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,15 @@ class Realised:
 
     Attributes:
         spec: the network.
-        multipliers: effective ones, against its own base.
+        asked: the multipliers it was realised from; at phi these are raised to the power of phi.
+        effective: the multipliers it has, against its own base.
         cost: counted.
         ratio: FLOPs against its own base.
     """
 
     spec: NetworkSpec
-    multipliers: Multipliers
+    asked: Multipliers
+    effective: Multipliers
     cost: Cost
     ratio: float
 
@@ -54,8 +59,8 @@ class Candidate:
 
     @property
     def coefficients(self) -> Coefficients:
-        """The effective coefficients of the native network."""
-        m = self.native.multipliers
+        """The coefficients from which the native network was realised."""
+        m = self.native.asked
         return Coefficients(m.depth, m.width, m.resolution)
 
 
