@@ -21,6 +21,8 @@ class Recipe:
         flip: mirror half of the images.
         shift: largest shift of the random crop, as a part of the resolution.
         validation_images: images on which candidates are compared; 0 is all of the validation part.
+        regularise: keep the network's dropout and stochastic depth. Short trainings need neither, and
+            they favour some sizes over others.
     """
 
     epochs: int = 4
@@ -34,6 +36,7 @@ class Recipe:
     flip: bool = True
     shift: float = 0.125
     validation_images: int = 0
+    regularise: bool = False
 
 
 @dataclass(frozen=True)

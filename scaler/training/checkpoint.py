@@ -1,0 +1,69 @@
+"""The state of a training on disk: all that is needed to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scaler.errors import MachineError
+from scaler.training.recipe import Evaluation
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training after some epochs.
+
+    Attributes:
+        training: fingerprint of the spec, recipe, data and seeds it belongs to.
+        epochs: epochs done.
+        images: training images seen.
+        seconds: time spent so far.
+        network: state dict.
+        optimiser: state dict.
+        evaluations: made so far.
+    """
+
+    training: str
+    epochs: int
+    images: int
+    seconds: float
+    network: dict[str, Tensor]
+    optimiser: dict[str, Any]
+    evaluations: tuple[Evaluation, ...]
+
+
+def save(checkpoint: Checkpoint, file: Path) -> None:
+    """Write beside, then rename, so that a kill leaves the old checkpoint or the new one.
+
+    Raises:
+        MachineError: the disk is full, or the folder cannot be written.
+    """
+    beside = file.with_name(f"{file.name}.{os.getpid()}.part")
+    fields = {name: getattr(checkpoint, name) for name in Checkpoint.__dataclass_fields__}
+    fields["evaluations"] = [asdict(evaluation) for evaluation in checkpoint.evaluations]
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(fields, beside)
+        beside.replace(file)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        beside.unlink(missing_ok=True)
+        raise MachineError(f"cannot write the checkpoint {file}: {error}") from error
+
+
+def load(file: Path) -> Checkpoint:
+    """Read a checkpoint; tensors only, no code. They lie on the CPU.
+
+    Raises:
+        MachineError: the file is no checkpoint.
+    """
+    try:
+        fields = torch.load(file, map_location="cpu", weights_only=True)
+        evaluations = tuple(Evaluation(**evaluation) for evaluation in fields.pop("evaluations"))
+        return Checkpoint(**fields, evaluations=evaluations)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise MachineError(f"cannot read the checkpoint {file} ({error}); delete it to train anew") from error

@@ -1,0 +1,91 @@
+"""Where a training runs: CPU or CUDA, in which precision, with how many threads."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from scaler.errors import UserError
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device and its precision.
+
+    Attributes:
+        name: ``cpu`` or ``cuda:N``.
+        bf16: run convolutions and products in bfloat16. Never on a CPU: without AVX512-BF16 it is ten
+            times slower, and with AMX it gains nothing for thin networks.
+    """
+
+    name: str = "cpu"
+    bf16: bool = False
+
+    @property
+    def torch(self) -> torch.device:
+        """The torch device."""
+        return torch.device(self.name)
+
+    @property
+    def indices(self) -> list[int]:
+        """Its index among the CUDA devices, for ``torch.random.fork_rng``; none for a CPU."""
+        return [self.torch.index] if self.torch.type == "cuda" else []
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Mixed precision where the device has it, else nothing."""
+        return torch.autocast("cuda", torch.bfloat16) if self.bf16 else nullcontext()
+
+
+def resolve(name: str) -> Device:
+    """The device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; auto is CUDA where there is one.
+
+    Raises:
+        UserError: the name is none of these, or this machine has no such GPU.
+    """
+    match = re.fullmatch(r"auto|cpu|cuda(?::(\d+))?", name)
+    if match is None:
+        raise UserError(f"unknown device {name!r}: write auto, cpu, cuda or cuda:N")
+    gpus = torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0
+    if name == "cpu" or (name == "auto" and gpus == 0):
+        return Device()
+    index = int(match[1] or 0)
+    if index >= gpus:
+        raise UserError(f"this machine has {gpus} CUDA GPUs, so there is no {name}; use --device cpu or auto")
+    return Device(f"cuda:{index}", torch.cuda.get_device_capability(index) >= (8, 0))
+
+
+def cores() -> int:
+    """CPU cores this process may use: the affinity mask, and no more than the container's quota."""
+    try:
+        allowed = len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        allowed = os.cpu_count() or 1
+    return max(1, min(allowed, _quota(Path("/sys/fs/cgroup/cpu.max"))))
+
+
+def _quota(file: Path) -> int:
+    """Cores of a cgroup (version 2): ``quota period`` in microseconds, or ``max period``."""
+    try:
+        quota, period = file.read_text().split()
+        return math.ceil(int(quota) / int(period))
+    except (OSError, ValueError):
+        return 1 << 16
+
+
+def use_threads(processes: int) -> int:
+    """Give this process its part of the cores, so that processes times threads never exceeds them.
+
+    Oversubscribed OpenMP threads wait for one another and run 4 to 15 times slower.
+
+    Returns:
+        The number of threads.
+    """
+    threads = max(1, cores() // processes)
+    torch.set_num_threads(threads)
+    return threads

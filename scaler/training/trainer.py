@@ -1,0 +1,266 @@
+"""The one trainer: from a spec, a recipe, data and seeds to evaluations."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from scaler.cost.closed_form import cost
+from scaler.data.batches import Batches
+from scaler.data.dataset import DataSet, PartName
+from scaler.networks.build import Network, build
+from scaler.networks.spec import NetworkSpec
+from scaler.seeds import derive
+from scaler.training import checkpoint as files
+from scaler.training.checkpoint import Checkpoint
+from scaler.training.device import Device
+from scaler.training.optimiser import optimiser
+from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds
+from scaler.training.schedule import learning_rate
+
+#: Training costs a forward pass, and a backward pass of twice its FLOPs.
+PASSES = 3
+
+#: The least momentum of running means and variances in a short training.
+NORM_MOMENTUM = 0.1
+
+#: Gradients are scaled down to this norm: a spike in a short, steep warm-up must not end a training.
+GRADIENT_NORM = 5.0
+
+
+def train(
+    spec: NetworkSpec,
+    recipe: Recipe,
+    data: DataSet,
+    seeds: TrainingSeeds,
+    *,
+    stops: Sequence[int],
+    device: Device,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[int], None] | None = None,
+) -> list[Evaluation]:
+    """Train a network, or go on where its checkpoint stands, and evaluate it on validation images.
+
+    The schedule is laid out for ``recipe.epochs`` whatever the stops, and all randomness derives from
+    the seeds and the epoch: a training that stops and goes on, in this process or another, is to the
+    last bit the one that never stopped.
+
+    Args:
+        spec: the network; :func:`prepared` fits it to the data and the recipe.
+        recipe: how it is trained.
+        data: whose ``train`` part it sees, and on whose ``validation`` part it is evaluated.
+        seeds: of the weights, and of the images' subset, order and augmentation.
+        stops: epochs at which it is evaluated, ascending, each in ``1..recipe.epochs``; the last
+            is where the training stops.
+        device: where it runs.
+        checkpoint: file to go on from where it exists, written at every stop.
+        on_epoch: called after every epoch with the epochs done.
+
+    Returns:
+        One evaluation for each stop. From where a training diverges on, they all are the one that
+        says so.
+
+    Raises:
+        MachineError: the checkpoint cannot be read or written.
+    """
+    training = Training(spec, recipe, data, seeds, device)
+    if checkpoint is not None and checkpoint.exists():
+        training.resume(files.load(checkpoint), stops)
+    for stop in stops:
+        if training.passed(stop) is not None:
+            continue
+        while training.epochs < stop and not training.diverged:
+            training.epoch()
+            if on_epoch is not None:
+                on_epoch(training.epochs)
+        training.evaluate()
+        if checkpoint is not None:
+            files.save(training.checkpoint(), checkpoint)
+    return [evaluation for stop in stops if (evaluation := training.passed(stop)) is not None]
+
+
+def prepared(spec: NetworkSpec, recipe: Recipe, data: DataSet) -> NetworkSpec:
+    """The network that is trained: with the data's classes, and no dropout unless the recipe keeps it.
+
+    Its norms follow the data within tens of steps: EfficientNet's 0.01 is meant for 350 epochs, and
+    would be evaluated on averages that are mostly still their initial values.
+    """
+    spec = spec.with_classes(len(data.classes))
+    spec = replace(
+        spec, style=replace(spec.style, norm_momentum=max(spec.style.norm_momentum, NORM_MOMENTUM))
+    )
+    return spec if recipe.regularise else spec.without_regularisation()
+
+
+def fresh(spec: NetworkSpec, seed: int) -> Network:
+    """A network with weights drawn from ``seed``; residual branches start at zero."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(spec, zero_residual=True)
+
+
+def trained(spec: NetworkSpec, recipe: Recipe, data: DataSet, checkpoint: Path) -> Network:
+    """The network of a training's checkpoint, on the CPU and in eval mode.
+
+    Raises:
+        MachineError: the checkpoint cannot be read.
+    """
+    network = build(prepared(spec, recipe, data))
+    network.load_state_dict(files.load(checkpoint).network)
+    return network.eval()
+
+
+def evaluate(
+    network: nn.Module, data: DataSet, part: PartName, resolution: int, device: Device, images: int = 0
+) -> tuple[float, float]:
+    """Accuracy in [0, 1] and mean cross-entropy in nats on a part of the data.
+
+    Args:
+        network: is put in eval mode.
+        data: the data set.
+        part: its part.
+        resolution: of the images, in pixels.
+        device: where the network is.
+        images: how many, drawn evenly from the classes; 0 is all.
+    """
+    batches = Batches(data.part(part, resolution), images=images, batch_size=256, device=device.torch)
+    return _evaluate(network, batches, device)
+
+
+def _evaluate(network: nn.Module, batches: Batches, device: Device) -> tuple[float, float]:
+    network.eval()
+    right, loss, count = 0, 0.0, 0
+    with torch.inference_mode():
+        for images, labels in batches:
+            with device.autocast():
+                scores = network(images)
+            scores = scores.float()
+            right += int((scores.argmax(1) == labels).sum())
+            loss += float(functional.cross_entropy(scores, labels, reduction="sum"))
+            count += len(labels)
+    return right / count, loss / count
+
+
+class Training:
+    """A training in progress; :func:`train` drives it from stop to stop."""
+
+    def __init__(
+        self, spec: NetworkSpec, recipe: Recipe, data: DataSet, seeds: TrainingSeeds, device: Device
+    ) -> None:
+        self.spec, self.recipe, self.data, self.seeds, self.device = (
+            prepared(spec, recipe, data),
+            recipe,
+            data,
+            seeds,
+            device,
+        )
+        self.name = _fingerprint(self.spec, recipe, data, seeds)
+        self.network = fresh(self.spec, seeds.weights).to(device.torch, memory_format=torch.channels_last)
+        self.optimiser = optimiser(self.network, recipe)
+        self.batches = Batches(
+            data.part("train", self.spec.resolution),
+            images=recipe.images,
+            batch_size=recipe.batch_size,
+            device=device.torch,
+        )
+        self.epochs, self.images, self.seconds = 0, 0, 0.0
+        self.diverged = False
+        self.evaluations: list[Evaluation] = []
+
+    def passed(self, stop: int) -> Evaluation | None:
+        """The evaluation that stands for a stop, if the training has come so far."""
+        for evaluation in self.evaluations:
+            if evaluation.epochs == stop or (evaluation.diverged and evaluation.epochs < stop):
+                return evaluation
+        return None
+
+    def epoch(self) -> None:
+        """One pass over the training images."""
+        started = time.perf_counter()
+        steps = len(self.batches)
+        total = torch.zeros((), device=self.device.torch)
+        self.network.train()
+        with torch.random.fork_rng(devices=self.device.indices):
+            torch.manual_seed(derive(self.seeds.weights, "dropout", self.epochs))
+            for index, (images, labels) in enumerate(self.batches.epoch(self.seeds.order, self.epochs)):
+                rate = learning_rate(self.recipe, self.epochs * steps + index, self.recipe.epochs * steps)
+                total += self._step(images, labels, rate)
+                self.images += len(labels)
+        self.epochs += 1
+        self.diverged = not math.isfinite(float(total))
+        self.seconds += time.perf_counter() - started
+
+    def _step(self, images: Tensor, labels: Tensor, rate: float) -> Tensor:
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        with self.device.autocast():
+            scores = self.network(images)
+        loss = functional.cross_entropy(scores.float(), labels, label_smoothing=self.recipe.label_smoothing)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM, foreach=True)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        return loss.detach()
+
+    def evaluate(self) -> None:
+        """Evaluate on the validation part and keep the result."""
+        started = time.perf_counter()
+        accuracy, loss = 0.0, math.nan
+        if not self.diverged:
+            accuracy, loss = evaluate(
+                self.network,
+                self.data,
+                "validation",
+                self.spec.resolution,
+                self.device,
+                self.recipe.validation_images,
+            )
+        self.diverged = not math.isfinite(loss)
+        self.seconds += time.perf_counter() - started
+        self.evaluations.append(
+            Evaluation(
+                epochs=self.epochs,
+                images=self.images,
+                train_flops=PASSES * cost(self.spec).flops * self.images,
+                accuracy=0.0 if self.diverged else accuracy,
+                loss=math.nan if self.diverged else loss,
+                seconds=self.seconds,
+                diverged=self.diverged,
+            )
+        )
+
+    def checkpoint(self) -> Checkpoint:
+        """All that is needed to go on."""
+        return Checkpoint(
+            training=self.name,
+            epochs=self.epochs,
+            images=self.images,
+            seconds=self.seconds,
+            network=self.network.state_dict(),
+            optimiser=self.optimiser.state_dict(),
+            evaluations=tuple(self.evaluations),
+        )
+
+    def resume(self, saved: Checkpoint, stops: Sequence[int]) -> None:
+        """Go on from a checkpoint; one of another training, or one that has run past a stop, is left alone."""
+        known = {evaluation.epochs for evaluation in saved.evaluations}
+        diverged = any(evaluation.diverged for evaluation in saved.evaluations)
+        missed = any(stop <= saved.epochs and stop not in known for stop in stops) and not diverged
+        if saved.training != self.name or missed:
+            return
+        self.network.load_state_dict(saved.network)
+        self.optimiser.load_state_dict(saved.optimiser)
+        self.epochs, self.images, self.seconds = saved.epochs, saved.images, saved.seconds
+        self.evaluations, self.diverged = list(saved.evaluations), diverged
+
+
+def _fingerprint(spec: NetworkSpec, recipe: Recipe, data: DataSet, seeds: TrainingSeeds) -> str:
+    return hashlib.sha256(repr((spec, recipe, data.fingerprint, seeds)).encode()).hexdigest()
