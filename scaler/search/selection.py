@@ -1,0 +1,252 @@
+"""From noisy trainings to a decision: the best candidate, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, astuple, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy import stats
+
+from scaler.errors import UserError
+from scaler.scaling.multipliers import Coefficients
+from scaler.scaling.shares import CORNERS, Shares
+from scaler.search.comparison import Comparison, best_set, compare, seeds_to_decide
+from scaler.search.types import Contest, Observation
+
+Metric = Literal["accuracy", "loss"]
+
+#: The level of every interval and of the set that cannot be told from the best.
+CONFIDENCE = 0.95
+#: A candidate is compound if every dimension gets at least this share, single if one gets all but this.
+COMPOUND_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of one candidate at the highest rung that it reached.
+
+    ``accuracy`` is in [0, 1], as if the candidate had run in all repetitions of that rung; its standard
+    error is that over seeds (NaN when nothing was repeated).
+    """
+
+    candidate: int
+    rung: int
+    epochs: int
+    seeds: int
+    accuracy: float
+    accuracy_stderr: float
+    loss: float
+    loss_stderr: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The decision of a search.
+
+    Attributes:
+        candidate: the chosen one's id.
+        coefficients: its alpha, beta, gamma; ``shares``: its shares.
+        intervals: of ``alpha, beta, gamma, share_depth, share_width, share_resolution``: from the smallest to
+            the largest among ``ties``, so that they hold the best candidate's at ``confidence``.
+        confidence: level of the intervals and of ``ties``, taken together.
+        ties: candidates that cannot be told from the best, the chosen one first.
+        decided: ``ties`` is the chosen one alone.
+        compound: probability that the best compound candidate beats each single dimension, by name.
+        seeds_needed: per candidate in ``ties``, to see the observed lead with 80 % power; None if decided or
+            if there is no lead that any number of seeds could show.
+        more_flops: training FLOPs that these seeds would cost beyond what was spent; None likewise.
+        metric: what was compared.
+        standings: every candidate, best first.
+        notes: what the user should know, in sentences.
+    """
+
+    candidate: int
+    coefficients: Coefficients
+    shares: Shares
+    intervals: dict[str, tuple[float, float]]
+    confidence: float
+    ties: tuple[int, ...]
+    decided: bool
+    compound: dict[str, float]
+    seeds_needed: int | None
+    more_flops: float | None
+    metric: Metric
+    standings: tuple[Standing, ...]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for ``coefficients.json``; what is not a number becomes null."""
+        data = asdict(self)
+        return {**data.pop("coefficients"), **{key: _plain(value) for key, value in data.items()}}
+
+
+def select(
+    contest: Contest,
+    coefficients: Sequence[Coefficients],
+    seen: Sequence[Observation],
+    metric: Metric = "accuracy",
+) -> Answer:
+    """Choose among candidates by what was seen, and say how sure that is.
+
+    Candidates are compared within a rung only, paired by repetition. A candidate that stopped early is
+    compared at the rung where it stopped, with all that were trained as far.
+
+    Raises:
+        UserError: nothing was trained, or every training diverged.
+    """
+    unstable = {o.candidate for o in seen if o.state == "diverged"}
+    usable = [o for o in seen if o.state == "complete" and o.candidate not in unstable]
+    if not usable:
+        reason = "every training diverged: lower the learning rate" if seen else "nothing was trained"
+        raise UserError(f"no candidate can be chosen: {reason}")
+    reached = {o.candidate: max(p.rung for p in usable if p.candidate == o.candidate) for o in usable}
+    rungs = {rung: _compare(usable, rung, metric) for rung in set(reached.values())}
+    order = sorted(reached, key=lambda c: (-reached[c], -_mean(rungs[reached[c]], c)))
+    chosen, top = order[0], rungs[reached[order[0]]]
+    open_sets = {rung: best_set(comparison, CONFIDENCE) for rung, comparison in rungs.items()}
+    tied = tuple(c for c in order if c == chosen or c in open_sets[reached[c]])
+    seeds_needed, more_flops = _proposal(contest, tied, top, seen)
+    return Answer(
+        candidate=chosen,
+        coefficients=coefficients[chosen],
+        shares=contest.shares[chosen],
+        intervals=_intervals(contest, coefficients, tied),
+        confidence=CONFIDENCE,
+        ties=tied,
+        decided=len(tied) == 1,
+        compound=_compound(contest, reached, rungs),
+        seeds_needed=seeds_needed,
+        more_flops=more_flops,
+        metric=metric,
+        standings=tuple(_standings(usable, order, reached)),
+        notes=tuple(_notes(contest, tied, reached, unstable, top, seeds_needed)),
+    )
+
+
+def _compare(usable: Sequence[Observation], rung: int, metric: Metric) -> Comparison:
+    """The comparison at a rung; larger is better (the loss changes its sign)."""
+    sign = 1.0 if metric == "accuracy" else -1.0
+    values = {(o.candidate, o.repetition): sign * float(getattr(o, metric)) for o in usable if o.rung == rung}
+    return compare(values)
+
+
+def _mean(comparison: Comparison, candidate: int) -> float:
+    return float(comparison.means[comparison.candidates.index(candidate)])
+
+
+def _intervals(
+    contest: Contest, coefficients: Sequence[Coefficients], tied: Sequence[int]
+) -> dict[str, tuple[float, float]]:
+    values = np.array([(*astuple(coefficients[c]), *astuple(contest.shares[c])) for c in tied])
+    names = ("alpha", "beta", "gamma", "share_depth", "share_width", "share_resolution")
+    return {
+        name: (float(low), float(high))
+        for name, low, high in zip(names, values.min(axis=0), values.max(axis=0), strict=True)
+    }
+
+
+def _compound(contest: Contest, reached: dict[int, int], rungs: dict[int, Comparison]) -> dict[str, float]:
+    """Probability that the best compound candidate beats each single dimension, at the last shared rung."""
+    inner = [c for c in reached if min(astuple(contest.shares[c])) >= COMPOUND_SHARE]
+    if not inner:
+        return {}
+    best = max(inner, key=lambda c: (reached[c], _mean(rungs[reached[c]], c)))
+    result = {}
+    for name, corner in CORNERS.items():
+        axis = astuple(corner).index(1.0)
+        alone = max(reached, key=lambda c: astuple(contest.shares[c])[axis])
+        if astuple(contest.shares[alone])[axis] < 1 - COMPOUND_SHARE:
+            continue
+        comparison = rungs[min(reached[best], reached[alone])]
+        i, j = comparison.candidates.index(best), comparison.candidates.index(alone)
+        error, gap = comparison.difference_error(i, j), comparison.means[i] - comparison.means[j]
+        certain = error == 0 and gap != 0
+        t = math.copysign(math.inf, gap) if certain else gap / error if comparison.freedom else math.nan
+        result[name] = float(stats.t.cdf(t, max(comparison.freedom, 1)))
+    return result
+
+
+def _proposal(
+    contest: Contest, tied: Sequence[int], top: Comparison, seen: Sequence[Observation]
+) -> tuple[int | None, float | None]:
+    """Seeds per tied candidate that would show the observed lead, and what they would cost."""
+    rivals = [c for c in tied[1:] if c in top.candidates]
+    if not rivals or top.freedom == 0:
+        return None, None
+    wanted = seeds_to_decide(_mean(top, tied[0]) - _mean(top, rivals[0]), top.variance, CONFIDENCE)
+    if math.isinf(wanted):
+        return None, None
+    last = len(contest.rungs) - 1
+    done = {c: len({o.repetition for o in seen if o.candidate == c and o.rung == last}) for c in tied}
+    flops = sum(max(wanted - done[c], 0) * contest.epoch_flops[c] * contest.rungs[-1] for c in tied)
+    return int(wanted), float(flops)
+
+
+def _standings(
+    usable: Sequence[Observation], order: Sequence[int], reached: dict[int, int]
+) -> list[Standing]:
+    accuracy = {rung: _compare(usable, rung, "accuracy") for rung in set(reached.values())}
+    loss = {rung: _compare(usable, rung, "loss") for rung in set(reached.values())}
+    epochs = {o.rung: o.epochs for o in usable}
+    result = []
+    for candidate in order:
+        rung = reached[candidate]
+        i = accuracy[rung].candidates.index(candidate)
+        result.append(
+            Standing(
+                candidate=candidate,
+                rung=rung,
+                epochs=epochs[rung],
+                seeds=int(accuracy[rung].seeds[i]),
+                accuracy=float(accuracy[rung].means[i]),
+                accuracy_stderr=float(accuracy[rung].standard_errors()[i]),
+                loss=-float(loss[rung].means[i]),
+                loss_stderr=float(loss[rung].standard_errors()[i]),
+            )
+        )
+    return result
+
+
+def _notes(
+    contest: Contest,
+    tied: Sequence[int],
+    reached: dict[int, int],
+    unstable: set[int],
+    top: Comparison,
+    seeds_needed: int | None,
+) -> list[str]:
+    notes = []
+    if unstable:
+        listed = ", ".join(map(str, sorted(unstable)))
+        notes.append(f"Candidates {listed} diverged in at least one training and cannot be chosen.")
+    if top.freedom == 0:
+        notes.append("Nothing was repeated, so the noise is unknown and no candidate can be ruled out.")
+    elif len(tied) == len(reached) > 1:
+        notes.append("No candidate can be told from the best: the choice is little better than a guess.")
+    elif len(tied) > 1:
+        notes.append(f"{len(tied)} of {len(reached)} candidates cannot be told from the best.")
+    if len(tied) > 1 and seeds_needed is not None:
+        notes.append(
+            f"About {seeds_needed} seeds per candidate would show the observed lead with 80 % power."
+        )
+    early = [c for c in reached if reached[c] < max(reached.values())]
+    if early:
+        notes.append(
+            f"{len(early)} of {len(reached)} candidates stopped before epoch {contest.rungs[-1]}; they were "
+            "compared at the epoch where they stopped, where rankings may differ."
+        )
+    return notes
+
+
+def _plain(value: Any) -> Any:
+    """Data that strict JSON can hold."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
