@@ -1,0 +1,112 @@
+"""Counts by fvcore, which traces the built network: the measure that everything else is held against.
+
+fvcore runs what it traces, so everything is counted on a copy in eval mode, without gradients, on one
+real image on the CPU (its tracer fails on meta and fake tensors), and torch's random state is kept.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from functools import lru_cache
+
+import torch
+from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
+from torch import nn
+
+from scaler.cost.closed_form import Cost
+from scaler.errors import UserError
+from scaler.networks.build import Network, module
+from scaler.networks.layers import Concat, Gate, Layer, Linear, Residual, Seq, Shape
+from scaler.networks.lowering import lower
+from scaler.networks.python_network import PythonNetwork
+from scaler.networks.spec import NetworkSpec
+
+#: fvcore's names for what papers call multiply-adds; the rest of its total is norms and pooling.
+_MAC_OPERATORS = ("conv", "linear", "addmm", "matmul", "mm", "bmm", "einsum")
+
+
+def count(spec: NetworkSpec) -> Cost:
+    """Cost of the whole built network; ``flops`` is exactly fvcore's total.
+
+    Takes 0.3 s for EfficientNet-B0 and several seconds for large networks; :func:`count_by_blocks`
+    gives the same number sooner.
+
+    Raises:
+        UserError: the resolution is too small for the network's strides.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return _trace(Network(spec), (3, spec.resolution, spec.resolution))
+
+
+def count_by_blocks(spec: NetworkSpec) -> Cost:
+    """The same number as :func:`count`, tracing every distinct block and input shape once per process.
+
+    A network that is the user's own code has no blocks to see; it is traced whole, once.
+
+    Raises:
+        UserError: the resolution is too small for the network's strides.
+    """
+    if isinstance(spec, PythonNetwork):
+        return _count_once(spec)
+    shape = (3, spec.resolution, spec.resolution)
+    return sum((_count_block(layer, size) for layer, size in _blocks(lower(spec), shape)), Cost())
+
+
+def count_module(network: nn.Module, resolution: int) -> Cost:
+    """Cost of any network that takes images ``[1, 3, R, R]``; the network itself is left as it is.
+
+    Raises:
+        UserError: the network cannot be run on such an image.
+    """
+    try:
+        return _trace(copy.deepcopy(network).cpu(), (3, resolution, resolution))
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"{type(network).__name__} cannot be counted on an image of {resolution} px: {reason}"
+        ) from error
+
+
+def _blocks(layer: Layer, shape: Shape) -> Iterator[tuple[Layer, Shape]]:
+    """The parts of a tree that are traced as a whole, with their input shapes.
+
+    A sequence of simple layers is one part; one that holds larger parts is taken apart.
+    """
+    if isinstance(layer, Seq) and any(
+        isinstance(child, Seq | Residual | Concat | Gate) for _, child in layer.children
+    ):
+        for _, child in layer.children:
+            yield from _blocks(child, shape)
+            shape = child.out(shape)
+    else:
+        yield layer, shape
+
+
+@lru_cache(maxsize=4096)
+def _count_once(spec: PythonNetwork) -> Cost:
+    return count(spec)
+
+
+@lru_cache(maxsize=65536)
+def _count_block(layer: Layer, shape: Shape) -> Cost:
+    with torch.random.fork_rng(devices=[]):
+        # Linear layers take rows of features, which are shapes (features, 1, 1) in the tree.
+        return _trace(module(layer), shape[:1] if isinstance(layer, Linear) else shape)
+
+
+def _trace(network: nn.Module, shape: tuple[int, ...]) -> Cost:
+    """Count a network on one random input of ``shape``; the network is put into eval mode."""
+    network.eval()
+    params = sum(parameter.numel() for parameter in network.parameters())
+    with warnings.catch_warnings(), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")
+        image = torch.rand(1, *shape)
+        flops, activations = FlopCountAnalysis(network, image), ActivationCountAnalysis(network, image)
+        for analysis in (flops, activations):
+            # fvcore would name every operator that it counts as nothing.
+            analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        by_operator = flops.by_operator()
+        macs = sum(by_operator[name] for name in _MAC_OPERATORS)
+        return Cost(params, int(flops.total()), int(macs), int(activations.total()))
