@@ -73,3 +73,12 @@ class Evaluation:
     loss: float
     seconds: float
     diverged: bool = False
+
+
+#: A training step costs a forward pass, and a backward pass of twice its FLOPs.
+PASSES = 3
+
+
+def training_flops(flops: int, images: int) -> int:
+    """FLOPs of training on so many images, for a network of so many FLOPs an image; evaluation not counted."""
+    return PASSES * flops * images

@@ -1,0 +1,111 @@
+"""A search made ready: base, proxy, candidates, all counted; nothing trained yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scaler.cost.closed_form import cost
+from scaler.errors import UserError
+from scaler.networks.registry import base as named_base
+from scaler.networks.scale import small
+from scaler.networks.spec import NetworkSpec
+from scaler.scaling.budget import format_count, parse_budget
+from scaler.scaling.rounding import Rounding
+from scaler.scaling.shares import THEORY, Exponents, Shares, shares_of
+from scaler.search.candidate import Candidate, Point
+from scaler.search.candidates import Candidates, enumerate_candidates
+from scaler.search.points import lattice_points, rectangular_points
+from scaler.search.realise import Scalable, Target
+from scaler.search.space import Grid, Space
+from scaler.search.types import Contest
+from scaler.training.recipe import training_flops
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a search is about.
+
+    Attributes:
+        native: the base at its own size.
+        proxy: what is trained in its place, for the data's classes.
+        target: the budget at phi = 1.
+        exponents: how FLOPs grow with each multiplier.
+        candidates: what meets the budget.
+    """
+
+    native: Scalable
+    proxy: Scalable
+    target: Target
+    exponents: Exponents
+    candidates: Candidates
+
+
+def bases(space: Space, classes: int) -> tuple[Scalable, Scalable]:
+    """The native base, and its proxy for this many classes.
+
+    Raises:
+        UserError: the base is unknown, or the proxy's images are too small for it.
+    """
+    spec = named_base(space.base)
+    stand_in = small(spec, space.proxy.resolution).with_classes(classes)
+    proxy = Scalable(stand_in, Rounding(divisor=space.proxy.divisor), space.proxy.width)
+    return Scalable(spec, space.rounding), proxy
+
+
+def pose(space: Space, classes: int) -> Problem:
+    """Realise a space's grid.
+
+    Args:
+        space: what is searched.
+        classes: of the data set.
+
+    Raises:
+        UserError: the budget is not above the base, or no point of the grid meets it.
+    """
+    native, proxy = bases(space, classes)
+    target = Target(budget_ratio(space.budget, native.base), space.tolerance)
+    points = grid_points(space.grid, target.ratio, THEORY)
+    candidates = enumerate_candidates(points, native, proxy, target, THEORY)
+    return Problem(native, proxy, target, THEORY, candidates)
+
+
+def budget_ratio(text: str, base: NetworkSpec) -> float:
+    """A budget as a factor on the base's counted FLOPs.
+
+    Raises:
+        UserError: it is not above the base's FLOPs.
+    """
+    flops = cost(base).flops
+    ratio = parse_budget(text).ratio(flops)
+    if ratio <= 1:
+        raise UserError(
+            f"the budget {text} is not above the base: {base.name} itself costs {format_count(flops)} FLOPs; "
+            "ask for more, such as 2x"
+        )
+    return ratio
+
+
+def grid_points(grid: Grid, ratio: float, exponents: Exponents) -> list[Point]:
+    """The points of a grid for a budget, single dimensions and published direction first."""
+    if grid.lattice is not None:
+        return lattice_points(grid.lattice, ratio, exponents)
+    if grid.alpha is None or grid.beta is None or grid.gamma is None or grid.step is None:
+        raise UserError("the grid has neither a lattice nor bounds for alpha, beta and gamma")
+    return rectangular_points((grid.alpha, grid.beta, grid.gamma), grid.step, ratio, exponents)
+
+
+def contest(problem: Problem, space: Space, images: int, seed: int) -> Contest:
+    """What a strategy knows of a problem; ``images`` is the number trained per epoch."""
+    kept = problem.candidates.kept
+    return Contest(
+        shares=tuple(effective_shares(candidate, problem.exponents) for candidate in kept),
+        epoch_flops=tuple(float(training_flops(c.proxy.cost.flops, images)) for c in kept),
+        rungs=space.rungs,
+        repetitions=space.seeds,
+        seed=seed,
+    )
+
+
+def effective_shares(candidate: Candidate, exponents: Exponents) -> Shares:
+    """The shares of the network that a candidate became."""
+    return shares_of(candidate.coefficients, exponents)

@@ -1,0 +1,88 @@
+"""The unit of work of a search: train one proxy network up to a rung. Runs in worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from scaler.data.dataset import DataSet
+from scaler.data.request import DataRequest
+from scaler.networks.spec import NetworkSpec
+from scaler.search.types import Task
+from scaler.seeds import derive
+from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds
+
+
+@dataclass(frozen=True)
+class ProxyTraining:
+    """Trains the proxy of a task's candidate; plain data, so that any process can do it.
+
+    Attributes:
+        specs: the networks, by candidate.
+        recipe: how they are trained.
+        rungs: epochs at which they are compared.
+        source: where the images come from.
+        seed: of the run; all others derive from it.
+        device: as on the command line; ``cuda`` is shared out among workers.
+        checkpoints: folder of the trainings in progress.
+        on_test: report the test part at the last rung in place of the validation part. Only for networks
+            that are no longer chosen among.
+    """
+
+    specs: tuple[NetworkSpec, ...]
+    recipe: Recipe
+    rungs: tuple[int, ...]
+    source: DataRequest
+    seed: int
+    device: str
+    checkpoints: Path
+    on_test: bool = False
+
+    def __call__(self, task: Task, on_epoch: Callable[[int], None] | None = None) -> list[Evaluation]:
+        """One evaluation for every rung up to the task's."""
+        # Imported here: the parent process of a search plans and prints, and needs no torch.
+        from scaler.training.device import resolve
+        from scaler.training.trainer import train
+
+        data, device = _load(self.source), resolve(self.device)
+        spec, stops = self.specs[task.candidate], self.rungs[: task.rung + 1]
+        evaluations = train(
+            spec,
+            self.recipe,
+            data,
+            self.seeds(task),
+            stops=stops,
+            device=device,
+            checkpoint=self.checkpoint(task),
+            on_epoch=on_epoch,
+        )
+        if self.on_test and stops[-1] == self.rungs[-1] and not evaluations[-1].diverged:
+            evaluations[-1] = self._tested(task, data, evaluations[-1])
+        return evaluations
+
+    def seeds(self, task: Task) -> TrainingSeeds:
+        """Weights of its own; the order of the images is shared by all candidates of a repetition."""
+        return TrainingSeeds(
+            weights=derive(self.seed, "weights", task.repetition, task.candidate),
+            order=derive(self.seed, "order", task.repetition),
+        )
+
+    def checkpoint(self, task: Task) -> Path:
+        """Where the training of a candidate and a repetition stands."""
+        return self.checkpoints / f"{task.candidate}-{task.repetition}.pt"
+
+    def _tested(self, task: Task, data: DataSet, last: Evaluation) -> Evaluation:
+        from scaler.training.device import resolve
+        from scaler.training.trainer import evaluate, trained
+
+        spec, device = self.specs[task.candidate], resolve(self.device)
+        network = trained(spec, self.recipe, data, self.checkpoint(task)).to(device.torch)
+        accuracy, loss = evaluate(network, data, "test", spec.resolution, device)
+        return replace(last, accuracy=accuracy, loss=loss)
+
+
+@lru_cache(maxsize=2)
+def _load(source: DataRequest) -> DataSet:
+    return source.load()
