@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scaler.cost.closed_form import cost
-from scaler.data.batches import Batches
-from scaler.data.dataset import DataSet, PartName
+from scaler.data.batches import Batches, Normalisation, normalisation, subset
+from scaler.data.dataset import DataSet, Part, PartName
 from scaler.networks.build import Network, build
 from scaler.networks.spec import NetworkSpec
 from scaler.seeds import derive
@@ -23,11 +23,12 @@ from scaler.training import checkpoint as files
 from scaler.training.checkpoint import Checkpoint
 from scaler.training.device import Device
 from scaler.training.optimiser import optimiser
-from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds
+from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds, training_flops
 from scaler.training.schedule import learning_rate
 
-#: Training costs a forward pass, and a backward pass of twice its FLOPs.
-PASSES = 3
+#: Images per batch of an evaluation, and the seed of its subset: the same images for all trainings.
+EVALUATION_BATCH = 256
+EVALUATION_SUBSET = 0
 
 #: The least momentum of running means and variances in a short training.
 NORM_MOMENTUM = 0.1
@@ -131,15 +132,20 @@ def evaluate(
         device: where the network is.
         images: how many, drawn evenly from the classes; 0 is all.
     """
-    batches = Batches(data.part(part, resolution), images=images, batch_size=256, device=device.torch)
-    return _evaluate(network, batches, device)
+    normalise = normalisation(data.part("train", resolution))
+    return _evaluate(network, _evaluated(data.part(part, resolution), images, normalise, device), device)
+
+
+def _evaluated(part: Part, images: int, normalise: Normalisation, device: Device) -> Batches:
+    rows = subset(part.labels, images, EVALUATION_SUBSET)
+    return Batches(part, EVALUATION_BATCH, normalise, device.torch, rows)
 
 
 def _evaluate(network: nn.Module, batches: Batches, device: Device) -> tuple[float, float]:
     network.eval()
     right, loss, count = 0, 0.0, 0
     with torch.inference_mode():
-        for images, labels in batches:
+        for images, labels in batches.evaluation():
             with device.autocast():
                 scores = network(images)
             scores = scores.float()
@@ -155,22 +161,17 @@ class Training:
     def __init__(
         self, spec: NetworkSpec, recipe: Recipe, data: DataSet, seeds: TrainingSeeds, device: Device
     ) -> None:
-        self.spec, self.recipe, self.data, self.seeds, self.device = (
-            prepared(spec, recipe, data),
-            recipe,
-            data,
-            seeds,
-            device,
-        )
+        self.spec = prepared(spec, recipe, data)
+        self.recipe, self.seeds, self.device = recipe, seeds, device
         self.name = _fingerprint(self.spec, recipe, data, seeds)
-        self.network = fresh(self.spec, seeds.weights).to(device.torch, memory_format=torch.channels_last)
+        self.network = device.place(fresh(self.spec, seeds.weights))
         self.optimiser = optimiser(self.network, recipe)
-        self.batches = Batches(
-            data.part("train", self.spec.resolution),
-            images=recipe.images,
-            batch_size=recipe.batch_size,
-            device=device.torch,
-        )
+        part = data.part("train", self.spec.resolution)
+        rows = subset(part.labels, recipe.images, derive(seeds.order, "subset"))
+        normalise = normalisation(part)
+        self.batches = Batches(part, recipe.batch_size, normalise, device.torch, rows)
+        validation = data.part("validation", self.spec.resolution)
+        self.validation = _evaluated(validation, recipe.validation_images, normalise, device)
         self.epochs, self.images, self.seconds = 0, 0, 0.0
         self.diverged = False
         self.evaluations: list[Evaluation] = []
@@ -190,7 +191,7 @@ class Training:
         self.network.train()
         with torch.random.fork_rng(devices=self.device.indices):
             torch.manual_seed(derive(self.seeds.weights, "dropout", self.epochs))
-            for index, (images, labels) in enumerate(self.batches.epoch(self.seeds.order, self.epochs)):
+            for index, (images, labels) in enumerate(self._batches()):
                 rate = learning_rate(self.recipe, self.epochs * steps + index, self.recipe.epochs * steps)
                 total += self._step(images, labels, rate)
                 self.images += len(labels)
@@ -198,13 +199,17 @@ class Training:
         self.diverged = not math.isfinite(float(total))
         self.seconds += time.perf_counter() - started
 
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        recipe = self.recipe
+        return self.batches.epoch(self.seeds.order, self.epochs, flip=recipe.flip, shift=recipe.shift)
+
     def _step(self, images: Tensor, labels: Tensor, rate: float) -> Tensor:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with self.device.autocast():
             scores = self.network(images)
         loss = functional.cross_entropy(scores.float(), labels, label_smoothing=self.recipe.label_smoothing)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM, foreach=True)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
@@ -215,21 +220,14 @@ class Training:
         started = time.perf_counter()
         accuracy, loss = 0.0, math.nan
         if not self.diverged:
-            accuracy, loss = evaluate(
-                self.network,
-                self.data,
-                "validation",
-                self.spec.resolution,
-                self.device,
-                self.recipe.validation_images,
-            )
+            accuracy, loss = _evaluate(self.network, self.validation, self.device)
         self.diverged = not math.isfinite(loss)
         self.seconds += time.perf_counter() - started
         self.evaluations.append(
             Evaluation(
                 epochs=self.epochs,
                 images=self.images,
-                train_flops=PASSES * cost(self.spec).flops * self.images,
+                train_flops=training_flops(cost(self.spec).flops, self.images),
                 accuracy=0.0 if self.diverged else accuracy,
                 loss=math.nan if self.diverged else loss,
                 seconds=self.seconds,
@@ -250,7 +248,7 @@ class Training:
         )
 
     def resume(self, saved: Checkpoint, stops: Sequence[int]) -> None:
-        """Go on from a checkpoint; one of another training, or one that has run past a stop, is left alone."""
+        """Go on from a checkpoint; one of another training, or one that ran past a stop, is of no use."""
         known = {evaluation.epochs for evaluation in saved.evaluations}
         diverged = any(evaluation.diverged for evaluation in saved.evaluations)
         missed = any(stop <= saved.epochs and stop not in known for stop in stops) and not diverged
