@@ -1,0 +1,45 @@
+"""scikit-learn's bundled handwritten digits: 1,797 images of 8 x 8 pixels; for the quickest look."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scaler.data.dataset import PartName
+from scaler.data.source import Source
+from scaler.data.split import hold_out
+
+
+def source(seed: int = 0) -> Source:
+    """The digits with a fifth held out for the test and a fifth of the rest for validation."""
+    from sklearn.datasets import load_digits
+
+    bundle = load_digits()
+    labels = bundle.target.astype(np.int64)
+    grey = np.round(bundle.images * (255 / 16)).astype(np.uint8)
+    images = np.repeat(grey[..., None], 3, axis=3)
+    classes = tuple(str(digit) for digit in range(10))
+    rest, test = hold_out(labels, classes, seed, "test")
+    kept, held = hold_out(labels[rest], classes, seed, "validation")
+    rows: dict[PartName, NDArray[np.int64]] = {"train": rest[kept], "validation": rest[held], "test": test}
+    digest = hashlib.sha256(images.tobytes() + labels.tobytes())
+    digest.update(repr(seed).encode())
+    return Source(
+        name="digits",
+        classes=classes,
+        labels={part: labels[chosen] for part, chosen in rows.items()},
+        native_resolution=8,
+        fingerprint=digest.hexdigest(),
+        notes=("validation and test part are split off the 1,797 images",),
+        draw=partial(_draw, {part: images[chosen] for part, chosen in rows.items()}),
+    )
+
+
+def _draw(
+    images: Mapping[PartName, NDArray[np.uint8]], part: PartName, resolution: int
+) -> Iterator[NDArray[np.uint8]]:
+    yield images[part]

@@ -1,0 +1,225 @@
+"""Images in folders, ``PART/CLASS/*.jpg``, as ImageNet and most users have them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from scaler.data import cache
+from scaler.data.dataset import PartName
+from scaler.data.resize import decode, short_side
+from scaler.data.source import CHUNK, Source
+from scaler.data.split import hold_out
+from scaler.errors import UserError
+
+#: Names of the folders that a set can have beside ``train``.
+HELD_OUT = ("val", "test")
+#: What Pillow raises for a file that is no image, or a broken one.
+_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Image files of one folder, e.g. ``train/``: paths below the set's root and their class numbers."""
+
+    paths: tuple[str, ...]
+    labels: NDArray[np.int64]
+
+    def rows(self, rows: NDArray[np.int64]) -> Files:
+        """Some of the files."""
+        return Files(tuple(self.paths[row] for row in rows), self.labels[rows])
+
+
+def source(root: Path, *, name: str, seed: int = 0, skip_unreadable: bool = False) -> Source:
+    """The data set in a folder.
+
+    ``val`` and ``test`` beside ``train`` are validation and test part. With one of them only, it is the
+    test part; what is missing is split off ``train``. The fingerprint is of names and contents, so it
+    survives copying.
+
+    Args:
+        root: the folder that holds ``train/``.
+        name: of the data set.
+        seed: of the splits.
+        skip_unreadable: leave broken images out instead of stopping at the first.
+
+    Raises:
+        UserError: a folder is missing or empty, classes differ between parts, an image is unreadable,
+            or a class is too small to split.
+    """
+    classes, folders = _listed(root)
+    sides, digests, broken = _examined(root, folders)
+    notes: list[str] = []
+    if broken:
+        if not skip_unreadable:
+            raise UserError(
+                f"{len(broken)} image(s) below {root} cannot be read, the first is {broken[0]}; "
+                "mend or remove them, or use --skip-unreadable to leave them out"
+            )
+        notes.append(f"{len(broken)} unreadable image(s) left out, the first is {broken[0]}")
+        gone = set(broken)
+        folders = {part: _without(files, gone) for part, files in folders.items()}
+        _refuse_empty(root, classes, folders)
+    parts, split_notes = _parts(classes, folders, seed)
+    digest = hashlib.sha256(repr((classes, seed)).encode())
+    for part, files in sorted(parts.items()):
+        for path in files.paths:
+            digest.update(f"{part}:{path}:{digests[path]};".encode())
+    return Source(
+        name=name,
+        classes=classes,
+        labels={part: files.labels for part, files in parts.items()},
+        native_resolution=min(sides[path] for files in parts.values() for path in files.paths),
+        fingerprint=digest.hexdigest(),
+        notes=(*notes, *split_notes),
+        draw=partial(_draw, root, {part: files.paths for part, files in parts.items()}),
+        any_resolution=True,
+    )
+
+
+def _parts(
+    classes: tuple[str, ...], folders: Mapping[str, Files], seed: int
+) -> tuple[dict[PartName, Files], tuple[str, ...]]:
+    """Train, validation and test from what folders there are, and what was decided."""
+    train, held = folders["train"], [part for part in HELD_OUT if part in folders]
+    if len(held) == 2:
+        return {"train": train, "validation": folders["val"], "test": folders["test"]}, ()
+    if held:
+        test = folders[held[0]]
+        note = f"{held[0]}/ is held out as the test part; validation is split off train/"
+    else:
+        rest, taken = hold_out(train.labels, classes, seed, "test")
+        train, test = train.rows(rest), train.rows(taken)
+        note = "there is no val/ or test/ folder; validation and test part are split off train/"
+    rest, taken = hold_out(train.labels, classes, seed, "validation")
+    return {"train": train.rows(rest), "validation": train.rows(taken), "test": test}, (note,)
+
+
+def _listed(root: Path) -> tuple[tuple[str, ...], dict[str, Files]]:
+    """Class names in natural order and the image files of every folder."""
+    if not root.is_dir():
+        raise UserError(f"there is no folder {root}; it should hold train/CLASS/ with images")
+    if not (root / "train").is_dir():
+        raise UserError(f"{root} has no folder train/; put the images in {root}/train/CLASS/")
+    found = {part: _classes(root / part) for part in ("train", *HELD_OUT) if (root / part).is_dir()}
+    classes = found["train"]
+    for part, names in found.items():
+        if differing := sorted(set(names) ^ set(classes), key=_natural):
+            shown = ", ".join(differing[:5]) + (" ..." if len(differing) > 5 else "")
+            raise UserError(
+                f"train/ and {part}/ of {root} do not have the same classes; only one has: {shown}"
+            )
+    folders = {part: _files(root, part, classes) for part in found}
+    _refuse_empty(root, classes, folders)
+    return classes, folders
+
+
+def _classes(folder: Path) -> tuple[str, ...]:
+    entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    names = [entry.name for entry in entries if entry.is_dir()]
+    if not names and any(_is_image(entry.name) for entry in entries):
+        raise UserError(f"{folder} holds images and no class folders; move them to {folder}/CLASS/")
+    if not names:
+        raise UserError(f"{folder} is empty; it should hold one folder of images per class")
+    if len(names) < 2:
+        raise UserError(f"{folder} has a single class, {names[0]}; to classify, at least two are needed")
+    return tuple(sorted(names, key=_natural))
+
+
+def _files(root: Path, part: str, classes: tuple[str, ...]) -> Files:
+    paths: list[str] = []
+    labels: list[int] = []
+    for label, name in enumerate(classes):
+        found = [
+            os.path.join(folder, file)
+            for folder, _, files in os.walk(root / part / name)
+            for file in files
+            if _is_image(file)
+        ]
+        paths += sorted(os.path.relpath(path, root) for path in found)
+        labels += [label] * len(found)
+    return Files(tuple(paths), np.array(labels, dtype=np.int64))
+
+
+def _refuse_empty(root: Path, classes: tuple[str, ...], folders: Mapping[str, Files]) -> None:
+    for part, files in folders.items():
+        counts = np.bincount(files.labels, minlength=len(classes))
+        for name, count in zip(classes, counts, strict=True):
+            if count == 0:
+                raise UserError(
+                    f"the class folder {root / part / name} has no readable image; fill or remove it"
+                )
+
+
+def _without(files: Files, gone: set[str]) -> Files:
+    return files.rows(
+        np.array([row for row, path in enumerate(files.paths) if path not in gone], dtype=np.int64)
+    )
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in Image.registered_extensions()
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sorts ``class2`` before ``class10``."""
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+
+
+def _examined(root: Path, folders: Mapping[str, Files]) -> tuple[dict[str, int], dict[str, str], list[str]]:
+    """Short side and content digest of every image, and the unreadable ones.
+
+    Every file is read and decoded once; the outcome is kept under names, sizes and times of change.
+    """
+    paths = [path for files in folders.values() for path in files.paths]
+    key = hashlib.sha256(str(root.resolve()).encode())
+    for path in paths:
+        status = os.stat(root / path)
+        key.update(f"{path}:{status.st_size}:{status.st_mtime_ns};".encode())
+
+    def examine() -> list[tuple[int, str]]:
+        with ThreadPoolExecutor(_cores()) as threads:
+            return list(threads.map(_examine, (root / path for path in paths)))
+
+    seen = cache.document(f"folder-index/{key.hexdigest()[:32]}", examine)
+    sides = {path: int(side) for path, (side, _) in zip(paths, seen, strict=True)}
+    digests = {path: str(digest) for path, (_, digest) in zip(paths, seen, strict=True)}
+    return sides, digests, [path for path in paths if sides[path] == 0]
+
+
+def _examine(path: Path) -> tuple[int, str]:
+    """Short side (0: unreadable) and digest of the content."""
+    try:
+        content = path.read_bytes()
+        return short_side(content), hashlib.blake2b(content, digest_size=16).hexdigest()
+    except _UNREADABLE:
+        return 0, ""
+
+
+def _draw(
+    root: Path, paths: Mapping[PartName, tuple[str, ...]], part: PartName, resolution: int
+) -> Iterator[NDArray[np.uint8]]:
+    def read(path: str) -> NDArray[np.uint8]:
+        try:
+            return decode((root / path).read_bytes(), resolution)
+        except _UNREADABLE as error:
+            raise UserError(f"the image {root / path} cannot be read any more ({error})") from error
+
+    with ThreadPoolExecutor(_cores()) as threads:
+        for start in range(0, len(paths[part]), CHUNK):
+            yield np.stack(list(threads.map(read, paths[part][start : start + CHUNK])))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
