@@ -69,7 +69,8 @@ def _lines(node: yaml.Node | None, path: Key = ()) -> dict[Key, int]:
 
 def _sentence(error: ValidationError, model: type[BaseModel], source: str, lines: dict[Key, int]) -> str:
     """The first thing that is wrong, in one sentence."""
-    first = error.errors(include_url=False)[0]
+    # A misspelt key comes before the one that it leaves missing.
+    first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
     # A union adds the names of its members to the location; only real keys have a line.
     key: Key = tuple(part for part in first["loc"])
     place = next((lines[key[:end]] for end in range(len(key), 0, -1) if key[:end] in lines), 1)
@@ -88,11 +89,15 @@ def _sentence(error: ValidationError, model: type[BaseModel], source: str, lines
 def _keys(model: Any, path: Key) -> list[str]:
     """The keys that a model knows at a place inside it."""
     for part in path:
-        fields = getattr(model, "model_fields", {})
+        fields = getattr(_model_in(model), "model_fields", {})
         if part in fields:
             model = fields[part].annotation
-    for option in (model, *getattr(model, "__args__", ())):
-        for candidate in (option, *getattr(option, "__args__", ())):
-            if hasattr(candidate, "model_fields"):
-                return list(candidate.model_fields)
-    return []
+    return list(getattr(_model_in(model), "model_fields", {}))
+
+
+def _model_in(annotation: Any) -> Any:
+    """The model itself, or the first one inside a type such as ``tuple[Model, ...] | None``."""
+    if hasattr(annotation, "model_fields"):
+        return annotation
+    inner = (_model_in(argument) for argument in getattr(annotation, "__args__", ()))
+    return next((found for found in inner if found is not None), None)

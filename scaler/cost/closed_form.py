@@ -21,6 +21,7 @@ from scaler.networks.layers import (
     Shape,
 )
 from scaler.networks.lowering import lower
+from scaler.networks.python_network import PythonNetwork
 from scaler.networks.spec import NetworkSpec
 
 
@@ -50,12 +51,22 @@ class Cost:
 
 
 def cost(spec: NetworkSpec) -> Cost:
-    """Cost of a network at its resolution.
+    """Cost of a network at its resolution; fvcore counts one that is the user's own code.
 
     Raises:
-        UserError: the resolution is too small for the network's strides.
+        UserError: the resolution is too small for the network's strides, or the user's code fails.
     """
+    if isinstance(spec, PythonNetwork):
+        return _traced(spec)
     return layer_cost(lower(spec), (3, spec.resolution, spec.resolution))
+
+
+@lru_cache(maxsize=4096)
+def _traced(spec: PythonNetwork) -> Cost:
+    """The one cost that has no closed form; only it needs torch, so the import waits until then."""
+    from scaler.cost.counting import count
+
+    return count(spec)
 
 
 @lru_cache(maxsize=65536)

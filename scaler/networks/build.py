@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import singledispatch
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from scaler.networks import layers
 from scaler.networks.lowering import lower
+from scaler.networks.python_network import PythonNetwork, construct
 from scaler.networks.spec import NetworkSpec
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -54,6 +56,18 @@ class Gate(nn.Module):
         return out
 
 
+class Subsample(nn.Module):
+    """Every ``stride``-th pixel, with zero channels after the given ones; surplus channels are cut."""
+
+    def __init__(self, c_out: int, stride: int) -> None:
+        super().__init__()
+        self.c_out, self.stride = c_out, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x[:, :, :: self.stride, :: self.stride]
+        return nn.functional.pad(x, (0, 0, 0, 0, 0, self.c_out - x.shape[1]))
+
+
 class DropPath(nn.Module):
     """Zero the branch of some images in training and scale the others up, so that the mean stays."""
 
@@ -70,29 +84,38 @@ class DropPath(nn.Module):
 
 
 class Network(nn.Sequential):
-    """A built network with its ``spec``: images ``[N, 3, R, R]`` to scores ``[N, classes]``."""
+    """A built network with its ``spec``: images ``[N, 3, R, R]`` to scores ``[N, classes]``.
+
+    Its parts are ``stem``, ``stages`` and ``head``, or ``network`` alone if it is the user's own code.
+    """
 
     def __init__(self, spec: NetworkSpec) -> None:
-        tree = lower(spec)
+        if isinstance(spec, PythonNetwork):
+            parts = {"network": construct(spec)}
+        else:
+            parts = {name: module(layer) for name, layer in lower(spec).children}
         super().__init__()
-        for name, layer in tree.children:
-            self.add_module(name, module(layer))
+        for name, part in parts.items():
+            self.add_module(name, part)
         self.spec = spec
 
 
 def build(spec: NetworkSpec, *, zero_residual: bool = False) -> Network:
     """Build and initialise a network; the weights come from torch's global generator.
 
+    A network that is the user's own code starts as that code leaves it.
+
     Args:
         spec: the network.
-        zero_residual: start every residual branch at zero (its last norm's scale), which helps deep
+        zero_residual: start every residual branch at zero (its last norm or convolution), which helps deep
             networks in short trainings (Goyal et al. 2017, sec. 5.1).
 
     Raises:
-        UserError: the resolution is too small for the network's strides.
+        UserError: the resolution is too small for the network's strides, or the user's code fails.
     """
     network = Network(spec)
-    initialise(network, zero_residual=zero_residual)
+    if not isinstance(spec, PythonNetwork):
+        initialise(network, zero_residual=zero_residual)
     return network
 
 
@@ -109,9 +132,22 @@ def initialise(network: nn.Module, *, zero_residual: bool) -> None:
     if zero_residual:
         for part in network.modules():
             if isinstance(part, Residual):
-                norms = [child for child in part.body.modules() if isinstance(child, nn.BatchNorm2d)]
-                if norms:
-                    nn.init.zeros_(norms[-1].weight)
+                last = list(_scaling_layers(part.body))[-1:]
+                for layer in last:
+                    nn.init.zeros_(layer.weight)
+
+
+def _scaling_layers(branch: nn.Module) -> Iterator[nn.Conv2d | nn.BatchNorm2d]:
+    """Convolutions and norms of a residual branch in order, without those that compute a gate.
+
+    Zeroing the last one zeroes the branch. That is a norm, except with pre-activation: there a convolution
+    follows, and a norm at zero before an activation would never get a gradient.
+    """
+    for child in branch.children():
+        if isinstance(child, nn.Conv2d | nn.BatchNorm2d):
+            yield child
+        elif not isinstance(child, Gate):
+            yield from _scaling_layers(child)
 
 
 @singledispatch
@@ -194,6 +230,11 @@ def _(layer: layers.Residual) -> nn.Module:
 @module.register
 def _(layer: layers.Concat) -> nn.Module:
     return Concat({name: module(branch) for name, branch in layer.branches})
+
+
+@module.register
+def _(layer: layers.Subsample) -> nn.Module:
+    return Subsample(layer.c_out, layer.stride)
 
 
 @module.register

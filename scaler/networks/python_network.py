@@ -1,0 +1,231 @@
+"""A user's own network as Python code: a function that returns an ``nn.Module`` for multipliers.
+
+The function is named ``module:function`` or ``path/to/file.py:function`` and takes four keyword arguments:
+
+* ``depth``, ``width``: multipliers; 1.0 is the base. Any positive number may come, so the function rounds.
+* ``resolution``: height and width of the input, in pixels.
+* ``num_classes``: number of outputs.
+
+Its attribute ``base_resolution`` (default 224) is the base's resolution in pixels. Nothing here imports
+torch before a network is built.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scaler.errors import UserError
+from scaler.networks.scale import effective, identity, scale, small
+from scaler.networks.spec import Head, NetworkSpec
+from scaler.scaling.multipliers import Multipliers
+from scaler.scaling.rounding import Rounding
+
+if TYPE_CHECKING:
+    from torch import nn
+
+DEFAULT_RESOLUTION = 224
+
+
+@dataclass(frozen=True)
+class PythonNetwork(NetworkSpec):
+    """A network that only its function knows: it has no stem, no stages and no head to read.
+
+    Depth and width multipliers stay as they are asked for; what the function makes of them shows in the
+    counted cost and in :func:`scaler.networks.scale.identity`.
+
+    Attributes:
+        target: ``module:function``, or ``FILE.py:function`` with the full path.
+        depth_multiplier: given to the function.
+        width_multiplier: given to the function.
+        regularised: keep the network's dropout.
+    """
+
+    target: str = ""
+    depth_multiplier: float = 1.0
+    width_multiplier: float = 1.0
+    regularised: bool = True
+
+    def without_regularisation(self) -> PythonNetwork:
+        """The same with all dropout layers at rate 0; what else the code does is its own affair."""
+        return replace(self, regularised=False)
+
+
+def is_target(name: str) -> bool:
+    """Whether a base name means a Python function."""
+    return ":" in name
+
+
+def python_network(name: str) -> PythonNetwork:
+    """The base network of ``module:function`` or ``FILE.py:function``.
+
+    Raises:
+        UserError: the module or the function is not there, or the base resolution is no whole number.
+    """
+    place, _, function = name.rpartition(":")
+    target = f"{Path(place).resolve()}:{function}" if place.endswith(".py") else name
+    resolution = getattr(_function(target), "base_resolution", DEFAULT_RESOLUTION)
+    if not isinstance(resolution, int) or resolution < 1:
+        raise UserError(f"base_resolution of {name} must be a whole number of pixels, not {resolution!r}")
+    return PythonNetwork(
+        name=f"{Path(place).stem if place.endswith('.py') else place.rpartition('.')[2]}-{function}",
+        family="user",
+        stem=(),
+        stages=(),
+        head=Head(),
+        resolution=resolution,
+        target=target,
+    )
+
+
+@scale.register
+def _(spec: PythonNetwork, multipliers: Multipliers, rounding: Rounding) -> PythonNetwork:
+    """Depth and width pass to the function as they are; only pixels are rounded here."""
+    return replace(
+        spec,
+        depth_multiplier=spec.depth_multiplier * multipliers.depth,
+        width_multiplier=spec.width_multiplier * multipliers.width,
+        resolution=rounding.pixels(spec.resolution, multipliers.resolution),
+    )
+
+
+@effective.register
+def _(spec: PythonNetwork, base: PythonNetwork) -> Multipliers:
+    """Depth and width as asked for, since nobody can look into the function; pixels as they are."""
+    return Multipliers(
+        spec.depth_multiplier / base.depth_multiplier,
+        spec.width_multiplier / base.width_multiplier,
+        spec.resolution / base.resolution,
+    )
+
+
+@small.register
+def _(spec: PythonNetwork, resolution: int) -> PythonNetwork:
+    """Only the resolution changes: strides are the function's affair (it is told the resolution)."""
+    return replace(spec, resolution=resolution)
+
+
+@identity.register
+def _(spec: PythonNetwork) -> Hashable:
+    """Names and shapes of all parameters, and the resolution."""
+    return spec.target, spec.resolution, spec.classes, _parameter_shapes(spec)
+
+
+@lru_cache(maxsize=4096)
+def _parameter_shapes(spec: PythonNetwork) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    return tuple((name, tuple(value.shape)) for name, value in construct(spec).named_parameters())
+
+
+def construct(spec: PythonNetwork) -> nn.Module:
+    """Call the function and check what comes back by one forward pass of zeros.
+
+    Raises:
+        UserError: the function fails, returns no module, or the module does not turn images
+            ``[N, 3, R, R]`` into scores ``[N, classes]``.
+    """
+    import torch
+    from torch import nn
+
+    function = _function(spec.target)
+    try:
+        network = function(
+            depth=spec.depth_multiplier,
+            width=spec.width_multiplier,
+            resolution=spec.resolution,
+            num_classes=spec.classes,
+        )
+    except Exception as error:
+        raise UserError(f"{_call(spec)} failed: {_brief(error)}") from error
+    if not isinstance(network, nn.Module):
+        raise UserError(f"{_call(spec)} must return a torch.nn.Module, not {type(network).__name__}")
+    if not spec.regularised:
+        _drop_dropout(network)
+    network.eval()
+    try:
+        with torch.no_grad():
+            scores = network(torch.zeros(2, 3, spec.resolution, spec.resolution))
+    except Exception as error:
+        raise UserError(
+            f"the network of {_call(spec)} cannot take images of {spec.resolution} px: {_brief(error)}"
+        ) from error
+    network.train()
+    shape = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
+    if shape != (2, spec.classes):
+        raise UserError(
+            f"the network of {_call(spec)} must give scores [N, {spec.classes}] for images [N, 3, R, R]; "
+            f"for N = 2 it gave {shape}"
+        )
+    return network
+
+
+def _drop_dropout(network: nn.Module) -> None:
+    from torch import nn
+
+    kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+    for part in network.modules():
+        if isinstance(part, kinds):
+            part.p = 0.0
+
+
+def _call(spec: PythonNetwork) -> str:
+    """How the function was called, for messages."""
+    return (
+        f"{spec.target}(depth={spec.depth_multiplier:.4g}, width={spec.width_multiplier:.4g}, "
+        f"resolution={spec.resolution}, num_classes={spec.classes})"
+    )
+
+
+def _brief(error: BaseException) -> str:
+    """The kind and first line of a foreign error."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _function(target: str) -> Callable[..., Any]:
+    place, _, name = target.rpartition(":")
+    module = _file_module(place) if place.endswith(".py") else _named_module(place)
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise UserError(f"there is no function {name!r} in {place}")
+    found: Callable[..., Any] = function
+    return found
+
+
+def _named_module(place: str) -> Any:
+    """Import a module; the working directory counts, as with ``python -m``."""
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name and (place == error.name or place.startswith(f"{error.name}.")):
+            raise UserError(
+                f"cannot find the module {place!r}; run from the directory that holds it, "
+                "or write FILE.py:function"
+            ) from error
+        raise UserError(f"importing {place} failed: {_brief(error)}") from error
+    except Exception as error:
+        raise UserError(f"importing {place} failed: {_brief(error)}") from error
+
+
+@lru_cache(maxsize=64)
+def _file_module(place: str) -> Any:
+    path = Path(place)
+    if not path.is_file():
+        raise UserError(f"there is no file {place}")
+    found = importlib.util.spec_from_file_location(f"scaler_user_{path.stem}", path)
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[found.name] = module
+    try:
+        found.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"running {place} failed: {_brief(error)}") from error
+    return module

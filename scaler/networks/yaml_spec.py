@@ -1,0 +1,247 @@
+"""Networks as YAML files: how users write their own, and how scaled networks are exported.
+
+The keys are the fields of :class:`~scaler.networks.spec.NetworkSpec`; defaults may be left out::
+
+    name: tiny
+    resolution: 32
+    classes: 10
+    stem:
+      - {block: plain, width: 16}
+    stages:
+      - {block: mbconv, depth: 2, width: 24, stride: 2, expand: 4, se: {reduction: 4}}
+    head: {width: 128}
+
+The models that check a file are made from the dataclasses, so a field is never listed twice.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+
+from scaler.errors import UserError
+from scaler.networks.blocks import BLOCKS
+from scaler.networks.layers import Concat, Conv, Gate, Layer, Residual, Seq
+from scaler.networks.lowering import lower
+from scaler.networks.spec import Head, NetworkSpec, Stage
+from scaler.yaml_files import parse_model
+
+_SUFFIXES = (".yaml", ".yml")
+
+#: Of the keys in a written file.
+_ORDER = ("name", "family", "resolution", "classes", "style", "stem", "stages", "head")
+
+_COUNT = Field(ge=1, strict=True)
+_RATE = Field(ge=0, lt=1)
+
+#: What the types alone do not say, by field.
+_LIMITS: dict[str, Any] = {
+    "resolution": _COUNT,
+    "classes": _COUNT,
+    "depth": _COUNT,
+    "width": Field(ge=0, strict=True),
+    "stride": _COUNT,
+    "kernel": _COUNT,
+    "expand": Field(ge=0),
+    "group_width": Field(ge=0, strict=True),
+    "reduction": Field(gt=0),
+    "pool": _COUNT,
+    "dropout": _RATE,
+    "drop_path": _RATE,
+    "norm_eps": Field(gt=0),
+    "norm_momentum": Field(gt=0, le=1),
+    "stages": Field(min_length=1),
+}
+
+#: Defaults of the file where the dataclass has none.
+_DEFAULTS: dict[tuple[type, str], Any] = {
+    (NetworkSpec, "family"): "user",
+    (NetworkSpec, "stem"): (),
+    (Stage, "depth"): 1,
+    (Stage, "width"): 0,
+}
+
+
+def is_file(name: str) -> bool:
+    """Whether a base name means a YAML file."""
+    return name.endswith(_SUFFIXES)
+
+
+def read(path: Path) -> NetworkSpec:
+    """Read a network from a YAML file.
+
+    Raises:
+        UserError: the file cannot be read, or a key, a value or the network is wrong; with line and key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the network file {path}: {error}") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, source: str) -> NetworkSpec:
+    """Read a network from YAML text; ``source`` names it in errors.
+
+    Raises:
+        UserError: as :func:`read`.
+    """
+    spec: NetworkSpec = parse_model(text, _file_model(), source).made()  # type: ignore[attr-defined]
+    for part in ("stem", "stages"):
+        for index in range(len(getattr(spec, part))):
+            problem = _problem(spec, part, index)
+            if problem:
+                line = _line(text, part, index)
+                raise UserError(f"{source}, line {line}, key '{part}.{index}': {problem}")
+    return spec
+
+
+def write(spec: NetworkSpec) -> str:
+    """The YAML text of a network; :func:`parse` gives the same network back.
+
+    Raises:
+        UserError: the network is the user's own code, which has no layers to write down.
+    """
+    if not spec.stages:
+        raise UserError(f"{spec.name} has no stages to write as YAML; its source is its own code")
+    lines = []
+    for key, value in sorted(_plain(spec).items(), key=lambda item: _ORDER.index(item[0])):
+        if isinstance(value, list):
+            lines += [f"{key}:", *(f"  - {_flow(stage)}" for stage in value)]
+        else:
+            lines.append(f"{key}: {_flow(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a network file, for editors and for `scaler bases --schema`."""
+    return _file_model().model_json_schema()
+
+
+def _problem(spec: NetworkSpec, part: str, index: int) -> str:
+    """Why a stage cannot follow the stages before it, or nothing."""
+    stage: Stage = getattr(spec, part)[index]
+    stem, stages = (
+        (spec.stem, spec.stages[: index + 1]) if part == "stages" else (spec.stem[:index], (stage,))
+    )
+    try:
+        tree = lower(replace(spec, stem=stem, stages=stages, head=Head()))
+    except UserError as error:
+        return str(error)
+    except (ValueError, ZeroDivisionError) as error:
+        return f"a {stage.block} block cannot have branches {list(stage.branches)}: {error}"
+    parts = dict(tree.children)["stages"]
+    assert isinstance(parts, Seq)
+    for conv in _convolutions(parts.children[-1][1]):
+        if min(conv.c_in, conv.c_out, conv.groups) < 1 or conv.c_in % conv.groups or conv.c_out % conv.groups:
+            return (
+                f"it needs a convolution from {conv.c_in} to {conv.c_out} channels in {conv.groups} groups; "
+                "mend its width, group_width or branches"
+            )
+    return ""
+
+
+def _line(text: str, part: str, index: int) -> int:
+    """The line of a stage, counted from 1."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    stages = next(value for key, value in node.value if key.value == part)
+    line: int = stages.value[index].start_mark.line + 1
+    return line
+
+
+def _convolutions(layer: Layer) -> Iterator[Conv]:
+    match layer:
+        case Conv():
+            yield layer
+        case Seq(children=parts) | Concat(branches=parts):
+            for _, part in parts:
+                yield from _convolutions(part)
+        case Gate():
+            yield from _convolutions(layer.body)
+        case Residual():
+            for inner in (layer.body, layer.shortcut, layer.after):
+                if inner is not None:
+                    yield from _convolutions(inner)
+        case _:
+            pass
+
+
+def _plain(value: Any) -> Any:
+    """A dataclass as plain YAML values, without fields that have their default."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if is_dataclass(value):
+        found = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {name: _plain(item) for name, item in found.items() if item != _default(type(value), name)}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _flow(value: Any) -> str:
+    """A value on one line."""
+    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
+    return text.strip().removesuffix("...").strip()
+
+
+def _default(kind: type, name: str) -> Any:
+    """What a file may leave out; MISSING is what it must say."""
+    field = next(field for field in fields(kind) if field.name == name)  # type: ignore[arg-type]
+    if field.default is not MISSING:
+        return field.default
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    if is_dataclass(field.type) or name == "head":
+        return get_type_hints(kind)[name]()
+    return _DEFAULTS.get((kind, name), MISSING)
+
+
+@lru_cache(maxsize=1)
+def _file_model() -> type[BaseModel]:
+    return _model(NetworkSpec)
+
+
+def _model(kind: type) -> type[BaseModel]:
+    """A pydantic model with the fields of a dataclass, whose ``made()`` is the dataclass."""
+    about = _descriptions(kind)
+    members: dict[str, Any] = {}
+    for name, hint in get_type_hints(kind).items():
+        default = _default(kind, name)
+        described = Field(... if default is MISSING else default, description=about.get(name))
+        members[name] = (Annotated[_checked(name, hint), _LIMITS.get(name, Field())], described)
+
+    def made(self: BaseModel) -> Any:
+        return kind(**{name: getattr(self, name) for name in members})
+
+    model = create_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **members)
+    model.__doc__ = (inspect.getdoc(kind) or "").partition("\n\nAttributes:")[0]
+    model.made = made  # type: ignore[attr-defined]
+    return model
+
+
+def _checked(name: str, hint: Any) -> Any:
+    """The type that pydantic checks: dataclasses become models, block names the known ones."""
+    if name == "block":
+        return Literal[tuple(BLOCKS)]  # type: ignore[misc]
+    if is_dataclass(hint):
+        assert isinstance(hint, type)
+        return Annotated[_model(hint), AfterValidator(lambda model: model.made())]
+    if get_origin(hint) is tuple:
+        return tuple[_checked("", get_args(hint)[0]), ...]  # type: ignore[misc]
+    if isinstance(hint, UnionType):
+        return _checked("", get_args(hint)[0]) | None
+    return hint
+
+
+def _descriptions(kind: type) -> dict[str, str]:
+    """What the ``Attributes`` part of a docstring says about each field."""
+    text = (inspect.getdoc(kind) or "").partition("Attributes:\n")[2]
+    found = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", text, re.MULTILINE)
+    return {name: " ".join(about.split()) for name, about in found}
