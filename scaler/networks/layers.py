@@ -180,6 +180,21 @@ class Concat:
 
 
 @dataclass(frozen=True)
+class Subsample:
+    """Every ``stride``-th pixel, and zeros for further channels: a shortcut without weights.
+
+    He et al., arXiv 1512.03385, section 3.3, option A. Costs nothing, as in fvcore.
+    """
+
+    c_out: int
+    stride: int
+
+    def out(self, shape: Shape) -> Shape:
+        _, height, width = shape
+        return self.c_out, -(-height // self.stride), -(-width // self.stride)
+
+
+@dataclass(frozen=True)
 class Gate:
     """``x * body(x)``: squeeze-and-excitation multiplies every channel with its excitation."""
 
@@ -202,6 +217,7 @@ Layer = (
     | Seq
     | Residual
     | Concat
+    | Subsample
     | Gate
 )
 

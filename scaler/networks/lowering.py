@@ -6,7 +6,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 from scaler.errors import UserError
-from scaler.networks.blocks import BLOCKS, norm, unit
+from scaler.networks.blocks import BLOCKS
+from scaler.networks.blocks.parts import norm, unit
 from scaler.networks.layers import (
     Act,
     Dropout,
@@ -53,8 +54,10 @@ def smallest_resolution(spec: NetworkSpec) -> int:
 
 
 def _lower(spec: NetworkSpec) -> Seq:
+    if not spec.stages:
+        raise UserError(f"{spec.name} has no stages of blocks that can be read")
     shape: Shape = (3, spec.resolution, spec.resolution)
-    total, done = max(spec.depth, 1), 0
+    total, done = sum(stage.depth for stage in spec.stages), 0
     stem: list[Layer] = []
     for stage in spec.stem:
         blocks, shape = _stage(stage, shape, spec, 0, total)

@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
 
 from scaler.errors import UserError
-from scaler.networks.families import efficientnet
+from scaler.networks import python_network, yaml_spec
 from scaler.networks.spec import NetworkSpec
 
-#: One line per family: a module with ``ABOUT``, ``SCALING`` and ``bases()``.
-FAMILIES = (efficientnet,)
+
+class Family(Protocol):
+    """What a file in :mod:`scaler.networks.families` holds: what it is, how it scales, its networks."""
+
+    ABOUT: str
+    SCALING: str
+
+    def bases(self) -> Iterable[NetworkSpec]: ...
+
+
+#: One line per family.
+FAMILIES: tuple[Family, ...] = tuple(
+    cast(Family, import_module(f"scaler.networks.families.{name}"))
+    for name in (
+        "efficientnet",
+        "resnet",
+        "resnext",
+        "senet",
+        "densenet",
+        "mobilenet",
+        "googlenet",
+        "inception",
+        "vgg",
+        "resnet_cifar",
+    )
+)
 
 
 def bases() -> dict[str, NetworkSpec]:
@@ -18,11 +46,15 @@ def bases() -> dict[str, NetworkSpec]:
 
 
 def base(name: str) -> NetworkSpec:
-    """The base network of this name.
+    """The base network of this name, or the user's own: ``FILE.yaml``, ``module:function``, ``FILE.py:function``.
 
     Raises:
-        UserError: there is none; the message shows the nearest names.
+        UserError: there is none; the message shows the nearest names, or what is wrong with the user's.
     """
+    if python_network.is_target(name):
+        return python_network.python_network(name)
+    if yaml_spec.is_file(name):
+        return yaml_spec.read(Path(name))
     known = bases()
     if name in known:
         return known[name]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
+from fractions import Fraction
+from functools import singledispatch
 
 from scaler.networks.spec import Head, NetworkSpec, Stage
 from scaler.scaling.multipliers import Multipliers
@@ -12,6 +15,7 @@ from scaler.scaling.rounding import Rounding
 SMALLEST_LAST_MAP = 4
 
 
+@singledispatch
 def scale(spec: NetworkSpec, multipliers: Multipliers, rounding: Rounding) -> NetworkSpec:
     """Multiply depth, width and resolution; multipliers of 1 give the same network back.
 
@@ -36,21 +40,31 @@ def scale(spec: NetworkSpec, multipliers: Multipliers, rounding: Rounding) -> Ne
 
 
 def _widen(stage: Stage, multiplier: float, rounding: Rounding) -> Stage:
+    step = _width_step(stage)
     return replace(
         stage,
-        width=rounding.channels(stage.width, multiplier) if stage.width else 0,
-        branches=tuple(rounding.channels(width, multiplier) if width else 0 for width in stage.branches),
+        width=rounding.channels(stage.width, multiplier, step) if stage.width else 0,
+        branches=tuple(rounding.channels(width, multiplier) for width in stage.branches),
     )
 
 
+def _width_step(stage: Stage) -> int:
+    """The least number of output channels whose inner channels (``expand``) make whole groups."""
+    if not stage.group_width:
+        return 1
+    return (Fraction(stage.group_width) / Fraction(stage.expand)).numerator
+
+
 def _widen_head(head: Head, multiplier: float, rounding: Rounding) -> Head:
+    convolution = max(1.0, multiplier) if head.never_narrower else multiplier
     return replace(
         head,
-        width=rounding.channels(head.width, multiplier) if head.width else 0,
+        width=rounding.channels(head.width, convolution) if head.width else 0,
         hidden=tuple(rounding.channels(width, multiplier) for width in head.hidden),
     )
 
 
+@singledispatch
 def effective(spec: NetworkSpec, base: NetworkSpec) -> Multipliers:
     """The multipliers a realised network has: total blocks, mean channels, pixels."""
     return Multipliers(
@@ -60,26 +74,44 @@ def effective(spec: NetworkSpec, base: NetworkSpec) -> Multipliers:
     )
 
 
+@singledispatch
+def identity(spec: NetworkSpec) -> Hashable:
+    """What two realised networks share if they are the same network: all that the spec says.
+
+    Networks that are the user's code (:mod:`scaler.networks.python_network`) are compared by what it built.
+    """
+    return spec
+
+
+@singledispatch
 def small(spec: NetworkSpec, resolution: int) -> NetworkSpec:
-    """The small-image variant: early strides are dropped until the last map is at least 4x4.
+    """The variant for smaller images: early strides are dropped until the last map is at least 4x4.
 
     Strides go from the input on, because early layers lose the detail that a small image has little of;
-    a pooling layer without stride goes too, and a large stem kernel that no longer strides shrinks to 3.
-    Convolutions get padding. A network whose last map is large enough keeps all strides.
+    pooling without stride goes too, and a large stem kernel that no longer strides shrinks to 3. All
+    convolutions get padding, and the head pools to no more than the last map. A network whose last map
+    is large enough keeps all strides.
     """
-    layers = [*spec.stem, *spec.stages]
-    if resolution >= SMALLEST_LAST_MAP * spec.total_stride:
+    total = spec.total_stride
+    if resolution >= max(spec.resolution, SMALLEST_LAST_MAP * total):
         return replace(spec, resolution=resolution)
+    layers = [replace(stage, valid=False) for stage in (*spec.stem, *spec.stages)]
     for index, stage in enumerate(layers):
-        layers[index] = replace(stage, valid=False)
-    for index, stage in enumerate(layers):
-        total = 1
-        for other in layers:
-            total *= other.stride
         if resolution >= SMALLEST_LAST_MAP * total:
             break
         if stage.stride > 1:
+            total //= stage.stride
             kernel = 3 if index < len(spec.stem) and stage.kernel > 3 else stage.kernel
             layers[index] = replace(stage, stride=1, kernel=kernel)
-    stem = [s for s in layers[: len(spec.stem)] if not (s.block == "maxpool" and s.stride == 1)]
-    return replace(spec, stem=tuple(stem), stages=tuple(layers[len(spec.stem) :]), resolution=resolution)
+    stem, stages = layers[: len(spec.stem)], layers[len(spec.stem) :]
+    return replace(
+        spec,
+        stem=tuple(stage for stage in stem if not _pools_in_place(stage)),
+        stages=tuple(stage for stage in stages if not _pools_in_place(stage)),
+        head=replace(spec.head, pool=max(1, min(spec.head.pool, resolution // total))),
+        resolution=resolution,
+    )
+
+
+def _pools_in_place(stage: Stage) -> bool:
+    return stage.block.startswith("maxpool") and stage.stride == 1

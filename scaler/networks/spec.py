@@ -7,18 +7,20 @@ from typing import Literal
 
 from scaler.networks.layers import Activation
 
+Position = Literal["standard", "pre", "post", "identity"]
+
 
 @dataclass(frozen=True)
 class SqueezeExcite:
     """Squeeze-and-excitation (Hu et al., arXiv 1709.01507).
 
     Attributes:
-        reduction: input channels of the block's excitation divided by this give the hidden width.
+        reduction: channels divided by this, rounded down, give the hidden width (at least 1).
         position: where it stands in a residual block (section 6.4 of the paper).
     """
 
     reduction: float = 16
-    position: Literal["standard", "pre", "post", "identity"] = "standard"
+    position: Position = "standard"
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,12 @@ class Stage:
     Attributes:
         block: name in :data:`scaler.networks.blocks.BLOCKS`.
         depth: number of blocks; multiplied by the depth multiplier unless ``fixed``.
-        width: output channels (growth rate for dense blocks); multiplied by the width multiplier.
+        width: output channels (growth rate for dense blocks); multiplied by the width multiplier. 0 for
+            pooling and for blocks whose width follows from others.
         stride: of the first block.
         kernel: size of the spatial convolution or pooling window.
-        expand: inner width over input width (mbconv) or over output width (bottleneck).
+        expand: inner width over input width (mbconv) or over output width (bottleneck, dense); output
+            width over input width (transition).
         group_width: channels per group of the spatial convolution; 0 is an ordinary convolution.
         branches: widths of the branches of an Inception module; multiplied by the width multiplier.
         se: squeeze-and-excitation, or none.
@@ -58,6 +62,7 @@ class Head:
 
     Attributes:
         width: channels of a 1x1 convolution before pooling; 0 is none.
+        never_narrower: a width multiplier below 1 leaves that convolution as it is (MobileNet v2).
         norm: normalise and activate before pooling (networks with pre-activation).
         pool: output size of the average pooling.
         hidden: widths of fully connected layers before the last one.
@@ -65,6 +70,7 @@ class Head:
     """
 
     width: int = 0
+    never_narrower: bool = False
     norm: bool = False
     pool: int = 1
     hidden: tuple[int, ...] = ()
@@ -106,18 +112,19 @@ class NetworkSpec:
 
     @property
     def depth(self) -> int:
-        """Number of blocks in the body."""
-        return sum(stage.depth for stage in self.stages)
+        """Number of blocks in the body that the depth multiplier counts."""
+        return sum(self.depths)
 
     @property
     def depths(self) -> tuple[int, ...]:
-        """Number of blocks of each stage."""
-        return tuple(stage.depth for stage in self.stages)
+        """Number of blocks of each stage that is not fixed."""
+        return tuple(stage.depth for stage in self.stages if not stage.fixed)
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Width of each stage; for an Inception module the sum of its branches."""
-        return tuple(stage.width or sum(stage.branches) for stage in self.stages)
+        """Width of each stage that has one; for an Inception module the sum of its branches."""
+        widths = (stage.width or sum(stage.branches) for stage in self.stages)
+        return tuple(width for width in widths if width)
 
     @property
     def total_stride(self) -> int:
