@@ -109,7 +109,8 @@ def _counted(prepare: Callable[[], Callable[[], None]], device: torch.device) ->
     """Peak bytes of all tensors alive at one time."""
     with _LiveBytes() as live:
         prepare()()
-    return live.peak
+    peak: int = live.peak
+    return peak
 
 
 class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -1,0 +1,128 @@
+"""What commands print: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, TextIO
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+#: Columns when nothing says how wide the paper is (a pipe, a file): tables keep to one line per row.
+_WIDTH_OF_A_PIPE = 160
+
+#: Adds steps to a progress bar; an optional second argument replaces its text.
+Advance = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a command's words go.
+
+    Attributes:
+        json: the result is printed as JSON, alone on stdout.
+        quiet: no notes and no progress.
+    """
+
+    json: bool = False
+    quiet: bool = False
+
+    def result(self, data: Any, *shown: RenderableType) -> None:
+        """The command's result: ``data`` as one line of JSON, or what is shown to people."""
+        if self.json:
+            print(json.dumps(_plain(data), allow_nan=False))
+            return
+        for renderable in shown:
+            self.console.print(renderable, markup=False)
+
+    def text(self, data: Any, text: str) -> None:
+        """A result that people may keep in a file: printed exactly as it is."""
+        if self.json:
+            self.result(data)
+        else:
+            print(text)
+
+    @property
+    def console(self) -> Console:
+        """Where results for people go: stdout, or stderr beside JSON."""
+        return _console(sys.stderr if self.json else sys.stdout)
+
+    def note(self, sentence: str) -> None:
+        """What a user may want to know; on stderr, unless quiet."""
+        if not self.quiet:
+            _console(sys.stderr).print(sentence, markup=False, soft_wrap=True)
+
+    def warn(self, sentence: str) -> None:
+        """What a user must know; on stderr, always."""
+        _console(sys.stderr).print(f"Warning: {sentence}", markup=False, soft_wrap=True)
+
+    @contextmanager
+    def progress(self, text: str, total: float) -> Iterator[Advance]:
+        """A bar with the time left, on stderr, where that is a terminal; call it with the steps done."""
+        console = _console(sys.stderr)
+        bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=self.quiet or not console.is_terminal,
+        )
+        with bar:
+            task = bar.add_task(text, total=total)
+
+            def advance(steps: float = 1, text: str | None = None) -> None:
+                bar.update(task, advance=steps, description=text)
+
+            yield advance
+
+
+def table(
+    columns: Mapping[str, str], rows: Iterable[Iterable[object]], title: str | None = None, fold: str = ""
+) -> Table:
+    """A table of ``columns`` (heading -> ``left`` or ``right``); cells are printed as they are.
+
+    Only the column named ``fold`` breaks its text into lines where the terminal is narrow.
+    """
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading, justify in columns.items():
+        made.add_column(
+            heading,
+            justify="right" if justify == "right" else "left",
+            no_wrap=heading != fold,
+            overflow="fold",
+        )
+    for row in rows:
+        made.add_row(*(Text(str(cell)) for cell in row))
+    return made
+
+
+def _console(stream: TextIO) -> Console:
+    wide = None if stream.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_A_PIPE
+    return Console(file=stream, highlight=False, emoji=False, width=wide)
+
+
+def _plain(data: Any) -> Any:
+    """The same data as JSON can say it: numbers that are not finite become null."""
+    match data:
+        case None | bool() | str():
+            return data
+        case Mapping():
+            return {str(key): _plain(value) for key, value in data.items()}
+        case list() | tuple():
+            return [_plain(value) for value in data]
+        case Integral():
+            return int(data)
+        case Real():
+            return float(data) if math.isfinite(data) else None
+    return str(data)

@@ -1,0 +1,140 @@
+"""Options with one meaning everywhere, each defined once. Defaults stand in the commands' signatures."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_MACHINE = "Machine"
+_OUTPUT = "Output"
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of ``90s``, ``10m``, ``1.5h``, ``1h30m`` or ``2d``; a number alone is seconds.
+
+    Raises:
+        typer.BadParameter: the text is no duration.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text)
+    if parts and "".join(number + unit for number, unit in parts) == text:
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    else:
+        seconds = float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else 0.0
+    if seconds <= 0:
+        raise typer.BadParameter(f"cannot read {text!r}: write a time such as 90s, 10m or 1.5h")
+    return seconds
+
+
+def complete_base(incomplete: str) -> list[str]:
+    """Names of base networks that begin so."""
+    from scaler.networks.registry import bases
+
+    return [name for name in bases() if name.startswith(incomplete)]
+
+
+def complete_space(incomplete: str) -> list[str]:
+    """Names of search spaces that begin so."""
+    from scaler.search.spaces_dir import space_files
+
+    return [name for name in space_files() if name.startswith(incomplete)]
+
+
+Base = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        metavar="NAME|FILE|MODULE:FUNCTION",
+        help="Base network: a name (`scaler bases` lists them), a YAML file, or a Python function.",
+        autocompletion=complete_base,
+    ),
+]
+Space = Annotated[
+    str | None,
+    typer.Option(
+        "--space",
+        metavar="NAME|FILE",
+        help="Search space: a name (`scaler spaces` lists them) or a YAML file.",
+        autocompletion=complete_space,
+    ),
+]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="NAME|folder:PATH",
+        help="Data set: fractals, digits, cifar10 or folder:PATH (`scaler data` lists them).",
+    ),
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-root", metavar="DIR", help="Where data sets are, or are downloaded to; default: a cache."
+    ),
+]
+Results = Annotated[
+    Path,
+    typer.Option(
+        "--results", metavar="DIR", help="Directory of the run directories.", rich_help_panel=_OUTPUT
+    ),
+]
+Name = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        metavar="NAME",
+        help="Name of the run; default: made from base, budget and time.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="What all randomness derives from.")]
+Seeds = Annotated[
+    int | None, typer.Option("--seeds", metavar="N", min=1, help="Repetitions with different seeds.")
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="auto|cpu|cuda[:N]", help="Where networks run.", rich_help_panel=_MACHINE
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        help="Processes that train at the same time; default: one per core, or one per GPU.",
+        rich_help_panel=_MACHINE,
+    ),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        metavar="URL",
+        help="Database that keeps the study; default: a file in the run directory.",
+        rich_help_panel=_MACHINE,
+    ),
+]
+TimeBudget = Annotated[
+    float | None,
+    typer.Option(
+        "--time-budget",
+        metavar="TIME",
+        parser=parse_duration,
+        help="Fit the work into this time, e.g. 90s, 10m, 1.5h.",
+        rich_help_panel=_MACHINE,
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print the result as JSON, alone on stdout.", rich_help_panel=_OUTPUT),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", help="Print the result only: no notes, no progress.", rich_help_panel=_OUTPUT),
+]
