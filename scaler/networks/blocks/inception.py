@@ -65,24 +65,24 @@ def inception_a(c_in: int, stage: Stage, stride: int, style: Style) -> Layer:
 
 def inception_b(c_in: int, stage: Stage, stride: int, style: Style) -> Layer:
     """First reduction: 3x3; 1x1 to two 3x3; maximum pooling."""
-    three, reduce, middle, double = stage.branches
+    three, reduce, middle, stacked = stage.branches
     return _joined(
         c_in, stage, style,
         three=_chain(style, [c_in, three], 3, stride=stride, valid=stage.valid),
-        double=_chain(style, [c_in, reduce, middle, double], 1, 3, 3, stride=stride, valid=stage.valid),
+        stacked=_chain(style, [c_in, reduce, middle, stacked], 1, 3, 3, stride=stride, valid=stage.valid),
         pooled=_reduced(stage, stride),
     )  # fmt: skip
 
 
 def inception_c(c_in: int, stage: Stage, stride: int, style: Style) -> Layer:
     """Fig. 6 with n = 7: 1x1; 1x1, 1x7, 7x1; 1x1 and two pairs of 7x1, 1x7; pooling to 1x1."""
-    one, a, b, seven, c, d, e, f, double, pool = stage.branches
+    one, a, b, seven, c, d, e, f, stacked, pool = stage.branches
     wide, tall = (1, 7), (7, 1)
     return _joined(
         c_in, stage, style,
         one=_chain(style, [c_in, one], 1),
         seven=_chain(style, [c_in, a, b, seven], 1, wide, tall),
-        double=_chain(style, [c_in, c, d, e, f, double], 1, tall, wide, tall, wide),
+        stacked=_chain(style, [c_in, c, d, e, f, stacked], 1, tall, wide, tall, wide),
         pooled=_pooled(c_in, pool, style),
     )  # fmt: skip
 
@@ -108,7 +108,7 @@ def inception_e(c_in: int, stage: Stage, stride: int, style: Style) -> Layer:
             reduce=_chain(style, [c_in, reduce], 1),
             split=_split(reduce, wide, tall, style),
         ),
-        double=seq(
+        stacked=seq(
             reduce=_chain(style, [c_in, reduce2, middle], 1, 3),
             split=_split(middle, wide2, tall2, style),
         ),

@@ -56,8 +56,8 @@ def preactivation(c_in: int, stage: Stage, stride: int, style: Style) -> Layer:
     Where the shape changes, the shortcut is a 1x1 convolution of the activated input.
     """
     width = stage.width
-    start = {"norm": norm(c_in, style), "act": Act(style.activation)}
-    rest = {
+    start: dict[str, Layer] = {"norm": norm(c_in, style), "act": Act(style.activation)}
+    rest: dict[str, Layer] = {
         "first": unit(c_in, width, stage.kernel, style, stride),
         "second": conv(width, width, stage.kernel, bias=style.conv_bias),
     }
