@@ -11,7 +11,7 @@ from scaler.scaling.shares import Shares
 State = Literal["complete", "diverged", "failed"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Task:
     """Train a candidate, with the seeds of a repetition, up to a rung (continuing where it stopped)."""
 

@@ -1,0 +1,375 @@
+"""The directory of a run: what was asked, with what it ran, and files that are whole or not there at all.
+
+The only module that writes below ``results/``. It knows nothing of searches: a run has a kind, a
+configuration (plain data) and files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import platform
+import re
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import filelock
+import yaml
+
+from scaler import __version__
+from scaler.errors import MachineError, UserError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+RUN_FILE = "run.yaml"
+
+#: Libraries whose versions can change a result.
+LIBRARIES = ("torch", "numpy", "optuna", "fvcore", "scipy", "pandas")
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One directory of ``results/``, as its ``run.yaml`` tells it.
+
+    Attributes:
+        path: the directory.
+        kind: what wrote it, e.g. ``search``.
+        configuration: everything that decides the result, as plain data.
+        finished: when it was done, in ISO format (UTC); empty while it is not.
+    """
+
+    path: Path
+    kind: str
+    configuration: Mapping[str, Any]
+    finished: str = ""
+
+    @property
+    def name(self) -> str:
+        """The directory's name."""
+        return self.path.name
+
+    def file(self, name: str) -> Path:
+        """The path of one of its files; the folder it lies in is created."""
+        path = self.path / name
+        with reported(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a text file, atomically."""
+        return write_bytes(self.file(name), text.encode())
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Write a JSON file, atomically; NaN is an error, for no other program reads it."""
+        return self.write_text(name, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+    def write_csv(self, name: str, table: DataFrame, formats: Mapping[str, str] | None = None) -> Path:
+        """Write a table as CSV, atomically.
+
+        Args:
+            name: of the file.
+            table: its index is not written.
+            formats: format of each float column, e.g. ``{"accuracy": ".6f"}``; others get ``.10g``.
+        """
+        return self.write_text(name, csv_text(table, formats))
+
+    def finish(self) -> None:
+        """Note in ``run.yaml`` that the run is done."""
+        record = _record(self.path)
+        record["finished"] = _now()
+        _write_record(self.path, record)
+
+
+# --- opening ---------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def open_run(
+    results: Path, name: str, kind: str, configuration: Mapping[str, Any], *, device: str = ""
+) -> Iterator[Run]:
+    """Create a run, or go on with it, and keep other processes out of it meanwhile.
+
+    Args:
+        results: the folder of all runs; created if need be.
+        name: of the run's directory.
+        kind: e.g. ``search``.
+        configuration: plain data (what JSON holds): all that decides the result, with the seed and the
+            fingerprint of the data.
+        device: what it runs on, in words, for ``run.yaml``.
+
+    Raises:
+        UserError: the folder cannot be written, the name is no file name, another process drives the
+            run, or a run of that name has another kind or configuration.
+        MachineError: the disk is full.
+    """
+    _check_name(name)
+    path = results / name
+    with reported(path):
+        path.mkdir(parents=True, exist_ok=True)
+    with _only_driver(path):
+        asked = _plain(configuration)
+        if (path / RUN_FILE).exists():
+            run = load_run(path)
+            _check_same(run, kind, asked)
+        else:
+            _write_record(path, _new_record(name, kind, asked, device))
+            run = Run(path, kind, asked)
+        yield run
+
+
+def load_run(path: Path) -> Run:
+    """A run that exists, to read from.
+
+    Raises:
+        UserError: there is none, or its ``run.yaml`` cannot be read.
+    """
+    record = _record(path)
+    return Run(path, record["kind"], record["configuration"], record["finished"] or "")
+
+
+def all_runs(results: Path, kind: str) -> list[Run]:
+    """The runs of a kind, oldest first; directories that are no readable run are passed over."""
+    found = []
+    for file in results.glob(f"*/{RUN_FILE}"):
+        with contextlib.suppress(UserError):
+            record = _record(file.parent)
+            if record["kind"] == kind:
+                found.append((str(record["created"]), file.parent.name, load_run(file.parent)))
+    return [run for _, _, run in sorted(found, key=lambda entry: entry[:2])]
+
+
+def newest_finished(results: Path, kind: str = "search") -> Run | None:
+    """The run of a kind that was done last, if there is one."""
+    return max(
+        (run for run in all_runs(results, kind) if run.finished), key=lambda run: run.finished, default=None
+    )
+
+
+def find_unfinished(results: Path, configuration: Mapping[str, Any], kind: str = "search") -> Run | None:
+    """The newest run of a kind with this very configuration that was not finished, if there is one."""
+    asked = _plain(configuration)
+    alike = [run for run in all_runs(results, kind) if not run.finished and run.configuration == asked]
+    return alike[-1] if alike else None
+
+
+def default_name(results: Path, base: str, budget: str) -> str:
+    """A name that is free: base, budget and local time, e.g. ``effnet-b0-2x-0421-1530``."""
+    stem = re.sub(r"[^\w.-]+", "-", f"{Path(base).stem if '/' in base else base}-{budget}").strip("-.")
+    name = f"{stem}-{datetime.now():%m%d-%H%M}"
+    number = 2
+    free = name
+    while (results / free).exists():
+        free, number = f"{name}-{number}", number + 1
+    return free
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise UserError(f"--name '{name}' is no name for a folder: use letters, digits and . _ + - only.")
+
+
+def _check_same(run: Run, kind: str, asked: Mapping[str, Any]) -> None:
+    if run.kind != kind:
+        raise UserError(f"{run.path} holds a {run.kind}, not a {kind}: choose another --name.")
+    differences = list(_differences(run.configuration, asked))
+    if differences:
+        shown = "; ".join(differences[:5]) + ("; ..." if len(differences) > 5 else "")
+        raise UserError(
+            f"{run.path} was made with another configuration ({shown}): choose another --name, or remove it."
+        )
+
+
+def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for name in sorted({*old, *new}):
+            yield from _differences(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
+    elif old != new:
+        yield f"{key} was {json.dumps(old)}, now {json.dumps(new)}"
+
+
+@contextlib.contextmanager
+def _only_driver(path: Path) -> Iterator[None]:
+    """Hold the run's lock. The kernel frees it when its holder dies, so it is never stale."""
+    lock = filelock.FileLock(path / ".lock", timeout=0)
+    driver = path / ".driver"
+    with reported(path):
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            who = driver.read_text() if driver.exists() else "another process"
+            raise UserError(
+                f"{path} is being run by {who}: wait for it, stop it, or choose another --name."
+            ) from None
+    try:
+        write_bytes(driver, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield
+    finally:
+        driver.unlink(missing_ok=True)
+        lock.release()
+
+
+# --- run.yaml --------------------------------------------------------------------------------------------
+
+
+def _new_record(name: str, kind: str, configuration: Mapping[str, Any], device: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "kind": kind,
+        "created": _now(),
+        "finished": None,
+        "configuration": dict(configuration),
+        "versions": versions(),
+        "hardware": {**hardware(), "device": device},
+        "source": source_revision(),
+    }
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        record = yaml.safe_load((path / RUN_FILE).read_text())
+    except OSError:
+        raise UserError(f"{path} is no run: it has no {RUN_FILE}.") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path / RUN_FILE} cannot be read: {' '.join(str(error).split())}.") from None
+    if not isinstance(record, dict) or not {"kind", "configuration", "created", "finished"} <= record.keys():
+        raise UserError(f"{path / RUN_FILE} is not one that Scaler wrote.")
+    return record
+
+
+def _write_record(path: Path, record: Mapping[str, Any]) -> None:
+    write_bytes(path / RUN_FILE, yaml.safe_dump(dict(record), sort_keys=False, allow_unicode=True).encode())
+
+
+def _plain(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """As it reads back from a file, so that tuples and lists compare equal."""
+    plain: dict[str, Any] = json.loads(json.dumps(configuration))
+    return plain
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Scaler, Python and the libraries that can change a result."""
+    found = {"scaler": __version__, "python": platform.python_version()}
+    for library in LIBRARIES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[library] = metadata.version(library)
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """The processor, and how many cores this process may use."""
+    return {"system": platform.platform(), "processor": _processor(), "cores": cores()}
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def source_revision() -> str:
+    """The git commit that this code stands in (``+`` where it was edited), or the package's version."""
+    package = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ("git", "-C", str(package), *arguments)
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", "--", Path(__file__).name)
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.SubprocessError):
+        return __version__
+
+
+# --- writing ---------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside ``path`` to write; it takes the place of ``path`` at the end, or goes if that fails.
+
+    Raises:
+        UserError: the place cannot be written.
+        MachineError: the disk is full or failed.
+    """
+    # The ending stays, for libraries choose the format by it.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    with reported(path):
+        try:
+            yield temporary
+            _flush(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write a file whole or not at all; raises as :func:`replacing` does."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def reported(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about ``path`` into one sentence.
+
+    Raises:
+        UserError: the place cannot be written.
+        MachineError: the disk is full or failed.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        if error.errno in _FULL:
+            raise MachineError(f"the disk is full: {path} was not written; free some space.") from error
+        if error.errno in _FORBIDDEN:
+            raise UserError(f"{path} cannot be written ({reason}): choose another --results.") from error
+        raise MachineError(f"{path} could not be written: {reason}.") from error
+
+
+def csv_text(table: DataFrame, formats: Mapping[str, str] | None = None) -> str:
+    """A table as CSV; floats in the formats given (``.10g`` without), NaN and None as empty cells."""
+    chosen = formats or {}
+    text = table.astype(object)
+    for column in table.columns:
+        if table[column].dtype.kind == "f" or column in chosen:
+            text[column] = [_number(value, chosen.get(column, ".10g")) for value in table[column]]
+    return str(text.to_csv(index=False, lineterminator="\n"))
+
+
+def _number(value: float | None, style: str) -> str:
+    return "" if value is None or value != value else format(value, style)
