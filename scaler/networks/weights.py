@@ -1,0 +1,180 @@
+"""Loading weights that torchvision or timm trained, or Scaler itself, into the matching network."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from scaler.errors import UserError
+from scaler.networks.build import Network
+from scaler.networks.foreign_names import TRANSLATIONS, plain
+from scaler.networks.spec import NetworkSpec
+
+State = Mapping[str, Tensor]
+
+_CLASSIFIER = ("head.classifier.weight", "head.classifier.bias")
+
+#: Where checkpoints keep the state dict, best first (averaged weights are those that timm publishes).
+_CONTAINERS = ("state_dict_ema", "model_ema", "state_dict", "model", "model_state_dict")
+
+#: Bases whose torchvision weights were trained by TensorFlow with its epsilon (torchvision's builders).
+_TENSORFLOW_EPSILON = ("effnet-b5", "effnet-b6", "effnet-b7")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was loaded.
+
+    Attributes:
+        library: whose names the file has.
+        tensors: number of tensors that were copied.
+        note: conventions of that library which the network now follows, or nothing.
+    """
+
+    library: str
+    tensors: int
+    note: str = ""
+
+
+def load_weights(
+    network: Network,
+    source: Path | State,
+    *,
+    skip_classifier: bool = False,
+    tensorflow: bool | None = None,
+) -> Loaded:
+    """Copy the weights of a torchvision, timm or Scaler state dict into a network.
+
+    The network then computes what the original did: where the same weights are used with another
+    epsilon or padding (EfficientNet), the network takes those over. Nothing is copied unless all fits.
+
+    Args:
+        network: a built base.
+        source: a ``.pth`` file, or a state dict.
+        skip_classifier: leave the last layer as it is, for another number of classes.
+        tensorflow: the weights are timm's ``tf_efficientnet_*`` ones, which pad as TensorFlow does;
+            None tells by the file's name.
+
+    Raises:
+        UserError: the file holds no state dict, or its keys or shapes are not the network's; the message
+            names every key without a partner.
+    """
+    where = str(source) if isinstance(source, Path) else "the state dict"
+    theirs = _tensors(_read(source) if isinstance(source, Path) else source, where)
+    if tensorflow is None:
+        tensorflow = isinstance(source, Path) and source.name.startswith("tf_")
+    ours = network.state_dict()
+    if skip_classifier:
+        ours = {key: value for key, value in ours.items() if key not in _CLASSIFIER}
+    library, names = _translate(theirs, network)
+    if skip_classifier:
+        names = {name: key for name, key in names.items() if key not in _CLASSIFIER}
+    _check(network.spec, where, theirs, ours, names)
+    network.load_state_dict({key: theirs[name] for name, key in names.items() if key}, strict=False)
+    return Loaded(library, len(names), _follow(network, library, tensorflow=tensorflow))
+
+
+def _read(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError(f"there is no file {path}") from error
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, ValueError) as error:
+        raise UserError(
+            f"{path} is no file of weights that can be read safely (torch.save of a state dict); "
+            "safetensors files must be converted first"
+        ) from error
+
+
+def _tensors(content: Any, where: str) -> dict[str, Tensor]:
+    """The state dict in a checkpoint, without the prefix of data parallelism."""
+    for container in _CONTAINERS:
+        if isinstance(content, Mapping) and isinstance(content.get(container), Mapping):
+            content = content[container]
+            break
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise UserError(f"{where} holds no state dict; save one with torch.save(network.state_dict(), FILE)")
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def _translate(theirs: State, network: Network) -> tuple[str, dict[str, str | None]]:
+    """The library whose names fit best, and our key (or None) for each of theirs."""
+    ours = {plain(key): key for key in network.state_dict()}
+    options: list[tuple[str, dict[str, str | None]]] = [
+        ("scaler", {name: ours.get(plain(name)) for name in theirs})
+    ]
+    for table in TRANSLATIONS:
+        options.append(
+            (table.library, {name: ours.get(table(name, network.spec) or "") for name in theirs})
+        )  # fmt: skip
+    return max(options, key=lambda option: sum(key is not None for key in option[1].values()))
+
+
+def _check(
+    spec: NetworkSpec, where: str, theirs: State, ours: State, names: Mapping[str, str | None]
+) -> None:
+    """Raise one UserError that names every key without a partner and every shape that differs."""
+    found = {key: name for name, key in names.items() if key is not None}
+    if not found:
+        raise UserError(
+            f"no key of {where} belongs to {spec.name}: it must be a state dict of that network from "
+            "torchvision, timm or Scaler"
+        )
+    unknown = [name for name, key in names.items() if key is None]
+    missing = [key for key in ours if key not in found and not key.endswith("num_batches_tracked")]
+    wrong = [key for key, name in found.items() if theirs[name].shape != ours[key].shape]
+    if not unknown and not missing and wrong and set(wrong) <= set(_CLASSIFIER):
+        given = theirs[found[_CLASSIFIER[0]]].shape[0]
+        raise UserError(
+            f"{where} is for {given} classes and {spec.name} here for {spec.classes}: build the network for "
+            f"{given} classes, or leave out the last layer (skip_classifier)"
+        )
+    problems = {
+        "keys of the file that the network lacks": unknown,
+        "keys of the network that the file lacks": missing,
+        "other shapes": [
+            f"{found[key]} {tuple(theirs[found[key]].shape)} for {tuple(ours[key].shape)}" for key in wrong
+        ],
+    }
+    told = "; ".join(f"{about}: {', '.join(keys)}" for about, keys in problems.items() if keys)
+    if told:
+        raise UserError(f"{where} does not fit {spec.name}: {told}")
+
+
+def _follow(network: Network, library: str, *, tensorflow: bool) -> str:
+    """Take over the epsilon and padding that the weights were trained with; they are in no state dict.
+
+    Only EfficientNet's differ: TensorFlow normalises with 1e-3 and pads the right and bottom edge first;
+    PyTorch trainings of the same names use 1e-5 and pad evenly.
+    """
+    if network.spec.family != "efficientnet" or library == "scaler":
+        return ""
+    from_tensorflow = library == "torchvision" and network.spec.name in _TENSORFLOW_EPSILON
+    epsilon = 1e-3 if tensorflow or from_tensorflow else 1e-5
+    for part in network.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.eps = epsilon
+        elif tensorflow and isinstance(part, nn.Conv2d) and part.stride[0] > 1:
+            part.padding = (0, 0)
+            part.register_forward_pre_hook(_pad_as_tensorflow)
+    network.spec = replace(network.spec, style=replace(network.spec.style, norm_eps=epsilon))
+    return f"epsilon {epsilon:g}, {'TensorFlow' if tensorflow else 'even'} padding"
+
+
+def _pad_as_tensorflow(conv: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+    """Pad so that the output has ``ceil(size / stride)`` pixels, the odd pixel at the end."""
+    assert isinstance(conv, nn.Conv2d)
+    sides: list[int] = []
+    for axis in (1, 0):
+        size, kernel, stride = inputs[0].shape[2 + axis], conv.kernel_size[axis], conv.stride[axis]
+        total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
+        sides += [total // 2, total - total // 2]
+    return functional.pad(inputs[0], sides)
