@@ -10,7 +10,8 @@ from scaler.networks.spec import Head, NetworkSpec, Stage
 ABOUT = "dense connections; 121 to 264 for ImageNet, bc-100-12 and 40-12 for 32 px images"
 SCALING = (
     "depth multiplies the layers of every dense stage, width the growth rate and the stem; transitions "
-    "stay, and halve whatever comes (in 40-12 they keep it). FLOPs grow about with the square of the depth"
+    "stay, and halve whatever comes (in 40-12 they keep it). Every layer reads all before it, so twice the "
+    "depth costs 2.9 times the FLOPs for 121, 3.8 times for 40-12"
 )
 
 _IMAGENET = {

@@ -11,8 +11,9 @@ ABOUT = (
     "has 3x3 kernels)"
 )
 SCALING = (
-    "every module is a stage: depth repeats modules (with their own output width), width multiplies the "
-    "channels of the stem and of all branches; pooling stays; resolution is the input's"
+    "every module is a stage: depth repeats modules (with their own output width; below 1 it changes "
+    "nothing), width multiplies the channels of the stem and of all branches; pooling stays; resolution is "
+    "the input's"
 )
 
 #: Table 1 of the paper: 1x1; 3x3 reduce, 3x3; 5x5 reduce, 5x5; pool projection. None is pooling.

@@ -8,8 +8,9 @@ from scaler.networks.spec import Head, NetworkSpec, Stage, Style
 
 ABOUT = "Inception v3 without auxiliary head, as in torchvision; 299 px"
 SCALING = (
-    "every module is a stage: depth repeats modules, except the two reductions, which stay; width "
-    "multiplies the channels of the stem and of all branches; resolution is the input's"
+    "every module is a stage: depth repeats modules (below 1 it changes nothing), except the two "
+    "reductions, which stay; width multiplies the channels of the stem and of all branches; resolution is "
+    "the input's"
 )
 
 _STEM = (
