@@ -1,0 +1,47 @@
+"""``scaler plot``: the pictures of a run, drawn again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scaler.cli import options
+from scaler.cli.console import Output
+from scaler.errors import UserError
+
+
+def plot(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help="Directory or name of a run; default: the newest finished scaling, else search.",
+        ),
+    ] = None,
+    form: Annotated[str, typer.Option("--format", metavar="png|svg", help="Of the pictures.")] = "png",
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="DIR", help="Where to put them; default: the run.", rich_help_panel="Output"
+        ),
+    ] = None,
+    results: options.Results = Path("results"),
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Draw the pictures of a run from its CSV files: curve, triangle, history.
+
+    Example: scaler plot effnet-b0-2x --format svg
+    """
+    from scaler.report.pictures import draw_pictures
+    from scaler.report.run_tables import find_run
+    from scaler.report.style import FORMATS
+
+    known = {name: name for name in FORMATS}
+    if form not in known:
+        raise UserError(f"--format {form!r} is no picture format: write one of {', '.join(FORMATS)}")
+    chosen = find_run(results, run)
+    files = [str(path) for path in draw_pictures(chosen, known[form], to)]
+    Output(json, quiet).result({"run": str(chosen.path), "files": files}, *files)

@@ -1,0 +1,42 @@
+"""What accuracies in a picture are: data, proxy, seeds; in one line, from a run's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+
+def caption(configuration: Mapping[str, Any], part: str, seeds: pd.Series) -> str:
+    """One sentence under a picture's title.
+
+    Args:
+        configuration: of the run; what it lacks is left out of the sentence.
+        part: of the data that the accuracy is measured on.
+        seeds: number of seeds of each network.
+    """
+    space = configuration.get("space") or {}
+    proxy, recipe = space.get("proxy") or {}, space.get("recipe") or {}
+    words = [f"{part.capitalize()} accuracy of short proxy trainings"]
+    if "data" in space:
+        words.append(f" on {space['data']}")
+    facts = []
+    if "epochs" in recipe:
+        images = f"{recipe['images']:,} images, " if recipe.get("images") else "all images, "
+        facts.append(f"{images}{recipe['epochs']} epoch{'s' if recipe['epochs'] != 1 else ''}")
+    if "resolution" in proxy:
+        facts.append(f"base at {proxy['resolution']} px")
+    if proxy.get("width", 1) != 1:
+        facts.append(f"width x {proxy['width']:g}")
+    if facts:
+        words.append(f" ({', '.join(facts)})")
+    return "".join(words) + f"; {_seeds(seeds)}."
+
+
+def _seeds(seeds: pd.Series) -> str:
+    known = [int(number) for number in seeds.dropna() if number > 0]
+    if not known or max(known) == 1:
+        return "one seed"
+    low, high = min(known), max(known)
+    return f"mean and standard error of {high if low == high else f'{low} to {high}'} seeds"

@@ -1,0 +1,84 @@
+"""All pictures of a run, from its tables alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from scaler.errors import UserError
+from scaler.report.captions import caption
+from scaler.report.curve_plot import draw_curve
+from scaler.report.history_plot import draw_history
+from scaler.report.run_tables import (
+    CANDIDATES,
+    CURVE,
+    TRIALS,
+    read_candidates,
+    read_choice,
+    read_curve,
+    read_trials,
+)
+from scaler.report.style import Format, rendered
+from scaler.report.trial_means import at_highest_rung, means
+from scaler.report.triangle_plot import draw_triangle
+from scaler.runs import Run, reported, write_bytes
+
+#: The part of the data on which a scaling measures its networks.
+_CURVE_PART = "test"
+
+
+def draw_pictures(run: Run, form: Format = "png", folder: Path | None = None) -> list[Path]:
+    """Write the pictures that a run's tables give (``curve``, ``triangle``, ``history``); the files.
+
+    Raises:
+        UserError: there is no table to draw, one cannot be read, or the folder cannot be written.
+    """
+    target = folder or run.path
+    with reported(target):
+        target.mkdir(parents=True, exist_ok=True)
+    return [write_bytes(target / f"{name}.{form}", rendered(figure, form)) for name, figure in pictures(run)]
+
+
+def pictures(run: Run) -> Iterator[tuple[str, Figure]]:
+    """The pictures that a run's tables give, each with its name: ``curve``, ``triangle``, ``history``.
+
+    Raises:
+        UserError: there is no table to draw, or one cannot be read.
+    """
+    searched = (run.path / CANDIDATES).is_file() and (run.path / TRIALS).is_file()
+    if not searched and not (run.path / CURVE).is_file():
+        raise UserError(f"{run.path} has nothing to draw: neither {CURVE} nor {CANDIDATES} with {TRIALS}")
+    if (run.path / CURVE).is_file():
+        yield "curve", curve_picture(run, read_curve(run))
+    if searched:
+        yield from _search_pictures(run)
+
+
+def save_pictures(run: Run, form: Format = "png", folder: Path | None = None) -> list[Path]:
+    """Write the pictures of a run into its directory, or into another folder; gives their paths.
+
+    Raises:
+        UserError: as :func:`pictures`, or the folder cannot be written.
+        MachineError: the disk is full.
+    """
+    target = folder or run.path
+    with reported(target):
+        target.mkdir(parents=True, exist_ok=True)
+    return [write_bytes(target / f"{name}.{form}", rendered(figure, form)) for name, figure in pictures(run)]
+
+
+def curve_picture(run: Run, frame: pd.DataFrame) -> Figure:
+    """The accuracy-FLOPs curve of a run."""
+    return draw_curve(frame, caption(run.configuration, _CURVE_PART, frame["seeds"]), _CURVE_PART)
+
+
+def _search_pictures(run: Run) -> Iterator[tuple[str, Figure]]:
+    candidates, trials, choice = read_candidates(run), read_trials(run), read_choice(run)
+    text = caption(run.configuration, "validation", at_highest_rung(means(trials))["seeds"])
+    named = candidates[candidates["candidate"].notna()]
+    names = {int(row["candidate"]): str(row["network"]) for _, row in named.iterrows()}
+    yield "triangle", draw_triangle(candidates, trials, text, choice.best, choice.ties)
+    yield "history", draw_history(trials, names, text, choice.best, choice.ties)

@@ -1,0 +1,151 @@
+"""Reading the tables of a run back from its files, for the reports that are made of them alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+
+from scaler.errors import UserError
+from scaler.report.columns import CANDIDATE_COLUMNS, CURVE_COLUMNS, Column, Row, curve_frame, typed
+from scaler.report.trial_means import at_highest_rung, means
+from scaler.runs import RUN_FILE, Run, load_run, newest_finished
+
+CURVE, CANDIDATES, TRIALS, COEFFICIENTS = "curve.csv", "candidates.csv", "trials.csv", "coefficients.json"
+
+_CURVE_NEEDS = ("network", "base", "policy", "phi", "flops", "accuracy", "accuracy_stderr")
+_CANDIDATES_NEED = (
+    "candidate", "network", "share_depth", "share_width", "share_resolution", "flops", "feasible",
+)  # fmt: skip
+_TRIALS_NEED = ("candidate", "seed", "rung", "epochs", "accuracy", "state")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a search chose: the candidate's id, and those that cannot be told from it."""
+
+    best: int | None = None
+    ties: tuple[int, ...] = ()
+
+
+def find_run(results: Path, name: str | None) -> Run:
+    """A run by its directory or its name in ``results``; without either, the newest finished one.
+
+    A finished scaling goes before a finished search. A directory that holds the tables without a
+    ``run.yaml`` is a run too, for tables outlive the runs that they come from.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name is not None:
+        return _named_run(results, name)
+    run = newest_finished(results, "scale") or newest_finished(results, "search")
+    if run is None:
+        raise UserError(
+            f"there is no finished run in {results}: run `scaler search` first, or name a run's directory"
+        )
+    return run
+
+
+def _named_run(results: Path, name: str) -> Run:
+    for path in (Path(name), results / name):
+        if (path / RUN_FILE).is_file():
+            return load_run(path)
+        if (path / CURVE).is_file() or (path / CANDIDATES).is_file():
+            return Run(path.resolve() if not path.name else path, "", {})
+    there = sorted(file.parent.name for file in results.glob(f"*/{RUN_FILE}"))
+    hint = f"there is {', '.join(there[-8:])}" if there else "there is none"
+    raise UserError(f"there is no run {name!r}, neither as a directory nor in {results}; {hint}")
+
+
+def read_curve(run: Run) -> pd.DataFrame:
+    """The table of ``curve.csv``.
+
+    Raises:
+        UserError: it is not there or cannot be read.
+    """
+    return _read(run.path / CURVE, CURVE_COLUMNS, _CURVE_NEEDS)
+
+
+def read_candidates(run: Run) -> pd.DataFrame:
+    """The table of ``candidates.csv``; raises as :func:`read_curve`."""
+    return _read(run.path / CANDIDATES, CANDIDATE_COLUMNS, _CANDIDATES_NEED)
+
+
+def read_trials(run: Run) -> pd.DataFrame:
+    """The table of ``trials.csv``; raises as :func:`read_curve`."""
+    numbers = (Column("accuracy", ""), Column("loss", ""))
+    whole = tuple(Column(name, "", int) for name in ("candidate", "seed", "rung", "epochs"))
+    return _read(run.path / TRIALS, (*whole, *numbers, Column("state", "", str)), _TRIALS_NEED)
+
+
+def read_choice(run: Run) -> Choice:
+    """What ``coefficients.json`` says was chosen; nothing if the search has not ended.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    path = run.path / COEFFICIENTS
+    if not path.is_file():
+        return Choice()
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        best = content.get("candidate")
+        return Choice(None if best is None else int(best), tuple(int(c) for c in content.get("ties", ())))
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        raise UserError(f"cannot read {path}: {error}") from error
+
+
+def network_table(run: Run) -> pd.DataFrame:
+    """The networks of a run with what they cost and their accuracies, in the columns of ``pareto.csv``.
+
+    A scaling's are those of ``curve.csv``. A search's are its candidates at phi = 1, each with the mean
+    validation accuracy over seeds at the highest rung that it reached (and ``epochs``, its length).
+
+    Raises:
+        UserError: the run has neither table, or one cannot be read.
+    """
+    if (run.path / CURVE).is_file():
+        return read_curve(run)
+    if not (run.path / CANDIDATES).is_file():
+        raise UserError(f"{run.path} has no networks yet: it holds neither {CURVE} nor {CANDIDATES}")
+    candidates = read_candidates(run)
+    feasible = candidates[candidates["feasible"].fillna(False).astype(bool)]
+    joined = feasible.merge(at_highest_rung(means(read_trials(run))), on="candidate", how="left")
+    names = {column.name for column in CURVE_COLUMNS}
+    kept = joined[[name for name in joined.columns if name in names or name == "epochs"]]
+    base = run.configuration.get("space", {}).get("base", "")
+    table = kept.assign(base=base, policy=joined["network"], phi=1.0)
+    return curve_frame(cast("list[Row]", table.astype(object).where(table.notna(), None).to_dict("records")))
+
+
+def _read(path: Path, columns: Sequence[Column], needed: Sequence[str]) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(path, comment="#", keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise UserError(f"there is no {path}: the run was not finished, or the file was moved") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{path} is no CSV table: {' '.join(str(error).split())}") from error
+    missing = [name for name in needed if name not in frame.columns]
+    if missing:
+        raise UserError(
+            f"{path} lacks the column {missing[0]!r}; it has {', '.join(map(str, frame.columns))}"
+        )
+    for column in columns:
+        if column.kind in (int, float) and column.name in frame:
+            _check_numbers(path, frame[column.name])
+    try:
+        return typed(frame, columns)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path} is no table of Scaler's: {' '.join(str(error).split())}") from error
+
+
+def _check_numbers(path: Path, values: pd.Series) -> None:
+    wrong = values[pd.to_numeric(values, errors="coerce").isna() & values.notna()]
+    if not wrong.empty:
+        line, found = int(wrong.index[0]) + 2, str(wrong.iloc[0])
+        raise UserError(f"{path}, line {line}: {values.name} is {found!r}, which is no number")

@@ -1,0 +1,156 @@
+"""One look for all pictures: colours that the colour-blind tell apart, plain axes, labels beside lines."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from scaler.scaling.budget import format_count
+
+Format = Literal["png", "svg"]
+FORMATS: tuple[Format, ...] = ("png", "svg")
+
+INK = "#222222"
+SOFT = "#6b6b6b"
+FAINT = "#dddddd"
+#: Okabe and Ito's palette, and a marker each, so that no policy is told by colour alone.
+POLICY_STYLES = {
+    "compound": ("#0072B2", "o"),
+    "depth": ("#D55E00", "^"),
+    "width": ("#009E73", "s"),
+    "resolution": ("#CC79A7", "D"),
+}
+OTHER_STYLES = (("#E69F00", "v"), ("#56B4E9", "P"), ("#7F7F7F", "X"), ("#8C564B", "<"))
+
+#: Inches; at 100 dots per inch this is the width at which a README shows a picture.
+WIDTH = 9.0
+_SCREEN_DPI, _DPI = 100, 200
+_CAPTION_LETTERS = 116
+
+
+def style_of(policy: str, policies: Sequence[str]) -> tuple[str, str]:
+    """Colour and marker of a policy among those of a picture."""
+    if policy in POLICY_STYLES:
+        return POLICY_STYLES[policy]
+    others = [name for name in policies if name not in POLICY_STYLES]
+    return OTHER_STYLES[others.index(policy) % len(OTHER_STYLES)]
+
+
+def new_figure(height: float, title: str, caption: str) -> tuple[Figure, Axes]:
+    """A figure with one pair of axes, a title, and under it, in small print, what the data are.
+
+    The axes leave a margin on the right for the labels of lines.
+    """
+    figure = Figure(figsize=(WIDTH, height), dpi=_SCREEN_DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    lines = textwrap.wrap(caption, _CAPTION_LETTERS)
+    top = height - 0.68 - 0.2 * len(lines)
+    axes = figure.add_axes((0.085, 0.68 / height, 0.76, (top - 0.68) / height))
+    figure.text(0.02, 1 - 0.16 / height, title, fontsize=15, fontweight="bold", color=INK, va="top")
+    figure.text(
+        0.02, 1 - 0.5 / height, "\n".join(lines), fontsize=10.5, color=SOFT, va="top", linespacing=1.3
+    )
+    return figure, axes
+
+
+def plain(axes: Axes) -> None:
+    """Two spines, a faint grid behind, readable ticks."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(SOFT)
+    axes.tick_params(labelsize=11, colors=INK, length=4, color=SOFT)
+    axes.grid(axis="y", color=FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def flops_axis(axes: Axes, low: float, high: float) -> None:
+    """A log axis of FLOPs, ticked 10M, 20M, 50M; at every power of ten only, where it spans many."""
+    axes.set_xscale("log")
+    axes.set_xlim(low / (high / low) ** 0.06 / 1.02, high * (high / low) ** 0.06 * 1.02)
+    subs = (1.0, 2.0, 5.0) if high / low < 2000 else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(base=10, subs=subs, numticks=20))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value)))
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text beside the end of a line, at data coordinates ``x, y``."""
+
+    text: str
+    x: float
+    y: float
+    colour: str = INK
+    bold: bool = False
+
+
+def label_lines(axes: Axes, labels: Iterable[Label], size: float = 11) -> None:
+    """Write labels in the right margin at the height of their lines, moved apart where they would overlap."""
+    ordered = sorted(labels, key=lambda label: label.y)
+    if not ordered:
+        return
+    low, high = axes.get_ylim()
+    inches = axes.bbox.height / _SCREEN_DPI
+    heights = [(label.y - low) / (high - low) for label in ordered]
+    for label, at in zip(ordered, moved_apart(heights, gap=1.35 * size / 72 / inches), strict=True):
+        axes.annotate(
+            label.text,
+            xy=(label.x, label.y),
+            xytext=(1.035, at),
+            textcoords=axes.transAxes,
+            fontsize=size,
+            color=label.colour,
+            fontweight="bold" if label.bold else "normal",
+            va="center",
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": label.colour,
+                "linewidth": 0.7,
+                "alpha": 0.55,
+                "shrinkA": 2,
+                "shrinkB": 6,
+                "relpos": (0, 0.5),
+            },
+        )
+
+
+def moved_apart(values: Sequence[float], gap: float, highest: float = 1.0) -> list[float]:
+    """Ascending positions at least ``gap`` apart and at most ``highest``, as near to ``values`` as can be.
+
+    ``values`` ascend. Neighbours that are too close form a block around their mean; blocks that meet join.
+    """
+    blocks: list[list[float]] = []
+    for value in values:
+        blocks.append([value])
+        while len(blocks) > 1 and _top(blocks[-2], gap) + gap > _bottom(blocks[-1], gap):
+            last = blocks.pop()
+            blocks[-1].extend(last)
+    free = [_bottom(block, gap) + gap * index for block in blocks for index in range(len(block))]
+    return [
+        min(at, highest - gap * above) for at, above in zip(free, range(len(free) - 1, -1, -1), strict=True)
+    ]
+
+
+def _bottom(block: Sequence[float], gap: float) -> float:
+    return sum(block) / len(block) - gap * (len(block) - 1) / 2
+
+
+def _top(block: Sequence[float], gap: float) -> float:
+    return sum(block) / len(block) + gap * (len(block) - 1) / 2
+
+
+def rendered(figure: Figure, form: Format) -> bytes:
+    """The picture's file, the same bytes for the same figure."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "scaler"}):
+        figure.savefig(buffer, format=form, dpi=_DPI, metadata={"Date": None} if form == "svg" else None)
+    return buffer.getvalue()

@@ -1,0 +1,88 @@
+"""Tables and sentences for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from scaler.curves.scaling_law import PowerLaw, fit_power_law, overall_slope, slopes
+from scaler.report.columns import Column, Row
+from scaler.scaling.budget import format_count
+
+
+def rich_table(frame: pd.DataFrame, columns: Sequence[Column], title: str = "") -> Table:
+    """Those columns that are meant for the terminal; rows on the front are bold."""
+    shown = [c for c in columns if c.show and c.name in frame and (not c.varied or _varies(frame, c.name))]
+    table = Table(
+        title=escape(title) or None, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    for column in shown:
+        table.add_column(column.title, justify="left" if column.kind is str else "right", no_wrap=True)
+    for row in cast("list[dict[str, Any]]", frame.to_dict("records")):
+        cells = [escape(column.show(row)) for column in shown if column.show]
+        table.add_row(*cells, style="bold" if row.get("on_front") is True else None)
+    return table
+
+
+def print_table(console: Console, frame: pd.DataFrame, columns: Sequence[Column], title: str = "") -> None:
+    """Print :func:`rich_table`."""
+    console.print(rich_table(frame, columns, title))
+
+
+def _varies(frame: pd.DataFrame, name: str) -> bool:
+    return frame[name].nunique(dropna=False) > 1
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """The rows as JSON takes them: missing values are ``None``."""
+    rows = cast("list[Row]", frame.to_dict("records"))
+    return [{key: None if pd.isna(value) else value for key, value in row.items()} for row in rows]
+
+
+def policies(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The networks of every policy, the cheapest first, each with the base (phi = 0) at its start.
+
+    The base belongs to all policies and is written once in ``curve.csv``. Networks without an accuracy
+    are left out.
+    """
+    trained = frame[frame["accuracy"].notna()]
+    bases = trained[trained["phi"] == 0]
+    for policy in trained["policy"].unique():
+        own = trained[(trained["policy"] == policy) & (trained["phi"] != 0)]
+        if own.empty and len(trained) > len(bases):
+            continue
+        yield str(policy), pd.concat([bases.head(1), own]).sort_values("flops")
+
+
+def growth_lines(frame: pd.DataFrame) -> list[str]:
+    """One sentence per policy: what a doubling of FLOPs gains, and the power law if there is one."""
+    lines = []
+    for policy, own in policies(frame):
+        points = [own[name].astype(float).tolist() for name in ("flops", "accuracy", "accuracy_stderr")]
+        whole = overall_slope(*points)
+        if whole is None:
+            continue
+        low, high = (format_count(value) for value in whole.flops)
+        line = f"{policy}: {_gain(whole.gain, whole.stderr)} points per doubling from {low} to {high} FLOPs"
+        steps = slopes(*points)
+        if len(steps) > 1:
+            first, last = steps[0], steps[-1]
+            line += f" (first {_gain(first.gain, first.stderr)}, last {_gain(last.gain, last.stderr)})"
+        law = fit_power_law(*points)
+        if isinstance(law, PowerLaw):
+            line += (
+                f"; error = {100 * law.floor:.1f} + {100 * law.scale:.1f} (F/{format_count(law.reference)})"
+                f"^-{law.exponent:.2f} %, exponent ± {law.exponent_stderr:.2f}"
+            )
+        lines.append(line)
+    return lines
+
+
+def _gain(gain: float, stderr: float) -> str:
+    text = f"{100 * gain:+.1f}"
+    return text if pd.isna(stderr) else f"{text} ± {100 * stderr:.1f}"
