@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, TextIO
@@ -68,8 +68,31 @@ class Output:
     @contextmanager
     def progress(self, text: str, total: float) -> Iterator[Advance]:
         """A bar with the time left, on stderr, where that is a terminal; call it with the steps done."""
+        with self._bar() as bar:
+            task = bar.add_task(text, total=total)
+
+            def advance(steps: float = 1, text: str | None = None) -> None:
+                bar.update(task, advance=steps, description=text)
+
+            yield advance
+
+    @contextmanager
+    def tracking(self, text: str, total: float) -> Iterator[Callable[[float, float], None]]:
+        """The same bar for work whose length changes as it goes on; call it with what is done and the total."""
+        with self._bar() as bar:
+            task = bar.add_task(text, total=total)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[None]:
+        """A sign of life on stderr during work of unknown length, where that is a terminal."""
         console = _console(sys.stderr)
-        bar = Progress(
+        with console.status(text) if console.is_terminal and not self.quiet else nullcontext():
+            yield
+
+    def _bar(self) -> Progress:
+        console = _console(sys.stderr)
+        return Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
@@ -78,13 +101,6 @@ class Output:
             transient=True,
             disable=self.quiet or not console.is_terminal,
         )
-        with bar:
-            task = bar.add_task(text, total=total)
-
-            def advance(steps: float = 1, text: str | None = None) -> None:
-                bar.update(task, advance=steps, description=text)
-
-            yield advance
 
 
 def table(

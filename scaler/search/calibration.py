@@ -6,11 +6,12 @@ import time
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 from scaler.cost.closed_form import cost
 from scaler.networks.spec import NetworkSpec
-from scaler.training.device import Device
+from scaler.training.device import Device, cores
 from scaler.training.recipe import Recipe, training_flops
 from scaler.training.trainer import fresh
 
@@ -39,7 +40,8 @@ def calibrate(spec: NetworkSpec, recipe: Recipe, device: Device) -> Speed:
 
 
 def _steps(spec: NetworkSpec, batch: int, device: Device) -> list[float]:
-    network = fresh(spec, 0).to(device.torch, memory_format=torch.channels_last).train()
+    network: nn.Module = fresh(spec, 0).train().to(device.torch)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.rand(batch, 3, spec.resolution, spec.resolution, device=device.torch)
     images = images.to(memory_format=torch.channels_last)
     labels = torch.zeros(batch, dtype=torch.long, device=device.torch)
@@ -48,7 +50,12 @@ def _steps(spec: NetworkSpec, batch: int, device: Device) -> list[float]:
         started = time.perf_counter()
         with device.autocast():
             loss = functional.cross_entropy(network(images).float(), labels)
-        loss.backward()
+        torch.autograd.backward(loss)
         float(loss.detach())
         seconds.append(time.perf_counter() - started)
     return seconds[1:]
+
+
+def default_workers(device: Device) -> int:
+    """One process per core on a CPU, one per GPU."""
+    return cores() if device.torch.type == "cpu" else max(1, torch.cuda.device_count())

@@ -78,12 +78,11 @@ def plan_of(seen: Sequence[Observation], rungs: int) -> Plan:
     )
 
 
-def fit_images(space: Space, plan: Plan, available: int, seconds: float, wanted: float) -> Space:
+def fit_images(space: Space, available: int, seconds: float, wanted: float) -> Space:
     """The space with as many training images as a time budget allows, and fewer seeds if that is not enough.
 
     Args:
         space: what was planned.
-        plan: its cost.
         available: training images there are.
         seconds: what the plan would take.
         wanted: the time budget, in seconds.

@@ -23,7 +23,7 @@ class ProxyTraining:
         specs: the networks, by candidate.
         recipe: how they are trained.
         rungs: epochs at which they are compared.
-        source: where the images come from.
+        request: where the images come from.
         seed: of the run; all others derive from it.
         device: as on the command line; ``cuda`` is shared out among workers.
         checkpoints: folder of the trainings in progress.
@@ -34,7 +34,7 @@ class ProxyTraining:
     specs: tuple[NetworkSpec, ...]
     recipe: Recipe
     rungs: tuple[int, ...]
-    source: DataRequest
+    request: DataRequest
     seed: int
     device: str
     checkpoints: Path
@@ -46,7 +46,7 @@ class ProxyTraining:
         from scaler.training.device import resolve
         from scaler.training.trainer import train
 
-        data, device = _load(self.source), resolve(self.device)
+        data, device = _load(self.request), resolve(self.device)
         spec, stops = self.specs[task.candidate], self.rungs[: task.rung + 1]
         evaluations = train(
             spec,
@@ -84,5 +84,5 @@ class ProxyTraining:
 
 
 @lru_cache(maxsize=2)
-def _load(source: DataRequest) -> DataSet:
-    return source.load()
+def _load(request: DataRequest) -> DataSet:
+    return request.load()

@@ -123,7 +123,9 @@ def nearby(base: NetworkSpec, asked: Multipliers, moves: Multipliers) -> Iterato
     depth, width, resolution = axes(asked)
     layers, pixels = base.depth, base.resolution
     depths = range(_floor(depth / moves.depth * layers), _floor(depth * moves.depth * layers) + 1)
-    sides = range(_floor(resolution / moves.resolution * pixels), _floor(resolution * moves.resolution * pixels) + 1)
+    sides = range(
+        _floor(resolution / moves.resolution * pixels), _floor(resolution * moves.resolution * pixels) + 1
+    )
     steps = range(-WIDTH_STEPS, WIDTH_STEPS + 1) if moves.width > 1 else (0,)
     options = [
         Multipliers(total / layers, width * moves.width ** (step / WIDTH_STEPS), side / pixels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -102,7 +102,8 @@ class Space(_Checked):
             raise ValueError(f"rungs must be ascending epochs such as [1, 2, 4], not {list(self.rungs)}")
         if self.rungs[-1] != self.recipe.epochs:
             raise ValueError(
-                f"the last rung is {self.rungs[-1]} epochs and the recipe has {self.recipe.epochs}: make them equal"
+                f"the last rung is {self.rungs[-1]} epochs and the recipe has {self.recipe.epochs}: "
+                "make them equal"
             )
         parse_budget(self.budget)
         return self

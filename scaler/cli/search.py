@@ -1,0 +1,127 @@
+"""``scaler search``: step one, the ways to spend the budget compared by short trainings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scaler.cli import options
+from scaler.cli.console import Output
+
+if TYPE_CHECKING:
+    from scaler.runs import Run
+    from scaler.search.session import Session
+
+_DEFAULT_SPACE = "quick"
+
+
+def search(
+    base: options.Base = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="2x|800M", help="FLOPs at phi = 1: a factor on the base, or a count."),
+    ] = None,
+    space: options.Space = None,
+    data: options.Data = None,
+    data_root: options.DataRoot = None,
+    strategy: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which trainings are run, e.g. halving or exhaustive.")
+    ] = None,
+    seeds: options.Seeds = None,
+    seed: options.Seed = 0,
+    time_budget: options.TimeBudget = None,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and count them.")
+    ] = False,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    storage: options.Storage = None,
+    results: options.Results = Path("results"),
+    name: options.Name = None,
+    dry_run: options.DryRun = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Find how a base network should grow: compare the ways to spend a FLOP budget by short trainings.
+
+    Interrupted, the same command goes on where it was.
+
+    Example: scaler search --base effnet-b0 --budget 2x
+    """
+    from scaler.report.search_report import session_lines
+    from scaler.search.session import Settings, prepare
+    from scaler.search.space import read_space
+
+    output = Output(json, quiet)
+    asked = read_space(space or _DEFAULT_SPACE).override(
+        base=base, budget=budget, data=data, strategy=strategy, seeds=seeds
+    )
+    with output.working("Counting candidates and timing this machine"):
+        session = prepare(asked, Settings(data_root, skip_unreadable, seed, device, workers, time_budget))
+    for line in session_lines(session):
+        output.note(line)
+    if dry_run:
+        _print_candidates(output, session)
+        return
+    _run(output, session, results, name, storage)
+
+
+def _run(output: Output, session: Session, results: Path, name: str | None, storage: str | None) -> None:
+    from scaler.runs import default_name, find_unfinished, open_run
+    from scaler.search.trainings import drop_checkpoints
+
+    base, budget = session.problem.native.base.name, session.space.budget
+    unfinished = None if name else find_unfinished(results, session.configuration)
+    found = unfinished.name if unfinished else name or default_name(results, base, budget)
+    with open_run(results, found, "search", session.configuration, device=session.settings.device) as run:
+        output.note(f"Run         {run.path}" + (" (goes on where it was)" if unfinished else ""))
+        _train(output, session, run, storage)
+        drop_checkpoints(run)
+        run.finish()
+    output.note(f"Files       {run.path}; next: scaler scale --phi 4")
+
+
+def _train(output: Output, session: Session, run: Run, storage: str | None) -> None:
+    """Run the trainings, write the run's files, print the result."""
+    from scaler.report.columns import candidate_frame
+    from scaler.report.pictures import save_pictures
+    from scaler.report.search_report import (
+        COEFFICIENTS_FILE,
+        RESULT_COLUMNS,
+        answer_lines,
+        coefficients_json,
+        result_frame,
+    )
+    from scaler.report.tables import rich_table
+    from scaler.search.selection import select
+    from scaler.search.trainings import run_trainings
+
+    kept = session.problem.candidates.kept
+    run.write_csv("candidates.csv", candidate_frame(kept, session.problem.candidates.left_out))
+    with output.tracking("Training", session.plan.train_flops) as on_progress:
+        seen = run_trainings(
+            run,
+            session.contest,
+            session.strategy,
+            session.training(run.path / "checkpoints"),
+            workers=session.workers,
+            storage=storage,
+            attributes=session.attributes(),
+            on_progress=on_progress,
+        )
+    answer = select(session.contest, [candidate.coefficients for candidate in kept], seen)
+    found = coefficients_json(session, answer)
+    run.write_json(COEFFICIENTS_FILE, found)
+    save_pictures(run)
+    shown = (rich_table(result_frame(session, answer), RESULT_COLUMNS), *answer_lines(session, answer))
+    output.result({"run": str(run.path), **found}, *shown)
+
+
+def _print_candidates(output: Output, session: Session) -> None:
+    from scaler.report.columns import CANDIDATE_COLUMNS, candidate_frame
+    from scaler.report.tables import records, rich_table
+
+    frame = candidate_frame(session.problem.candidates.kept, session.problem.candidates.left_out)
+    output.result(records(frame), rich_table(frame, CANDIDATE_COLUMNS))
