@@ -11,7 +11,15 @@ from typing import Any, cast
 import pandas as pd
 
 from scaler.errors import UserError
-from scaler.report.columns import CANDIDATE_COLUMNS, CURVE_COLUMNS, Column, Row, curve_frame, typed
+from scaler.report.columns import (
+    CANDIDATE_COLUMNS,
+    CURVE_COLUMNS,
+    EPOCHS_COLUMN,
+    Column,
+    Row,
+    curve_frame,
+    typed,
+)
 from scaler.report.trial_means import at_highest_rung, means
 from scaler.runs import RUN_FILE, Run, load_run, newest_finished
 
@@ -120,7 +128,8 @@ def network_table(run: Run) -> pd.DataFrame:
     kept = joined[[name for name in joined.columns if name in names or name == "epochs"]]
     base = run.configuration.get("space", {}).get("base", "")
     table = kept.assign(base=base, policy=joined["network"], phi=1.0)
-    return curve_frame(cast("list[Row]", table.astype(object).where(table.notna(), None).to_dict("records")))
+    rows = cast("list[Row]", table.astype(object).where(table.notna(), None).to_dict("records"))
+    return typed(curve_frame(rows), (EPOCHS_COLUMN,))
 
 
 def _read(path: Path, columns: Sequence[Column], needed: Sequence[str]) -> pd.DataFrame:

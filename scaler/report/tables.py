@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import pandas as pd
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -27,11 +26,6 @@ def rich_table(frame: pd.DataFrame, columns: Sequence[Column], title: str = "") 
         cells = [escape(column.show(row)) for column in shown if column.show]
         table.add_row(*cells, style="bold" if row.get("on_front") is True else None)
     return table
-
-
-def print_table(console: Console, frame: pd.DataFrame, columns: Sequence[Column], title: str = "") -> None:
-    """Print :func:`rich_table`."""
-    console.print(rich_table(frame, columns, title))
 
 
 def _varies(frame: pd.DataFrame, name: str) -> bool:

@@ -1,0 +1,220 @@
+"""`scaler pareto` and `scaler plot` on run directories that were written by hand."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+from scaler import runs
+from scaler.cli.pareto import pareto
+from scaler.cli.plot import plot
+from scaler.errors import UserError
+from scaler.report.columns import CSV_FORMATS, curve_frame
+
+SPACE = {
+    "base": "effnet-b0",
+    "data": "fractals",
+    "proxy": {"resolution": 16},
+    "recipe": {"epochs": 4, "images": 4000},
+}
+
+CANDIDATES = """\
+candidate,network,aliases,share_depth,share_width,share_resolution,alpha,beta,gamma,depth,width,resolution,\
+flops,macs,params,activations,flops_ratio,feasible,reason
+0,depth-only,,1,0,0,2,1,1,2,1,224,800,790,60,50,2.0,True,
+1,1-1-2,,0.25,0.25,0.5,1.2,1.1,1.2,1.2,1.1,270,805,795,70,55,2.01,True,
+2,width-only,,0,1,0,1,1.41,1,1,1.4,224,795,790,90,40,1.99,True,
+,2-1-1,,0.5,0.25,0.25,1.4,1.1,1.1,,,,,,,,1.7,False,"1.70x, not 2x"
+"""
+
+TRIALS = """\
+candidate,seed,rung,epochs,images,train_flops,accuracy,loss,seconds,state
+0,0,0,1,10,10,0.40,1.5,1,complete
+1,0,0,1,10,10,0.50,1.4,1,complete
+1,0,1,4,40,40,0.70,1.0,4,complete
+1,1,0,1,10,10,0.52,1.4,1,complete
+1,1,1,4,40,40,0.74,1.0,4,complete
+2,0,0,1,10,10,0,,1,diverged
+"""
+
+
+def network(name, flops, accuracy, params=100, **more):
+    return {
+        "network": name,
+        "base": "effnet-b0",
+        "policy": "compound",
+        "phi": 1,
+        "depth": 1,
+        "width": 1,
+        "resolution": 24,
+        "flops": flops,
+        "params": params,
+        "activations": 10,
+        "accuracy": accuracy,
+        "accuracy_stderr": 0.01,
+        "seeds": 3,
+        **more,
+    }
+
+
+def scaled(results, name, rows, finished=True, fingerprint="a"):
+    with runs.open_run(results, name, "scale", {"space": SPACE, "data_fingerprint": fingerprint}) as run:
+        run.write_csv("curve.csv", curve_frame(rows), CSV_FORMATS)
+        if finished:
+            run.finish()
+    return run.path
+
+
+def searched(results, name):
+    with runs.open_run(results, name, "search", {"space": SPACE, "data_fingerprint": "a"}) as run:
+        run.write_text("candidates.csv", CANDIDATES)
+        run.write_text("trials.csv", TRIALS)
+        run.write_json("coefficients.json", {"candidate": 1, "ties": [1, 0]})
+        run.finish()
+    return run.path
+
+
+def read(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def front_of(path):
+    return [row["network"] for row in read(path) if row["on_front"] == "True"]
+
+
+THREE = [network("a", 100, 0.6), network("b", 200, 0.7, params=50), network("c", 300, 0.65, params=40)]
+
+
+def test_the_newest_finished_scaling_is_the_default(tmp_path, capsys):
+    scaled(tmp_path, "old", THREE[:1])
+    newest = scaled(tmp_path, "new", THREE)
+    searched(tmp_path, "search")
+    scaled(tmp_path, "unfinished", THREE, finished=False)
+    pareto(results=tmp_path)
+    assert front_of(newest / "pareto.csv") == ["a", "b"]
+    out, err = capsys.readouterr()
+    assert "60.0 ± 1.0" in out
+    assert str(newest) in err
+
+
+def test_objectives_decide_the_front_and_output_where_it_goes(tmp_path):
+    run = scaled(tmp_path, "run", THREE)
+    file = tmp_path / "elsewhere" / "table.csv"
+    pareto([str(run)], objectives="accuracy,params", to=file)
+    assert front_of(file) == ["b", "c"]
+    assert not (run / "pareto.csv").exists()
+
+
+def test_json_is_alone_on_stdout(tmp_path, capsys):
+    run = scaled(tmp_path, "run", [*THREE, network("d", 400, None, accuracy_stderr=None)])
+    pareto(["run"], results=tmp_path, json=True, quiet=True)
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found["objectives"] == ["accuracy", "flops"]
+    assert found["file"] == str(run / "pareto.csv")
+    assert [one["on_front"] for one in found["networks"]] == [True, True, False, False]
+    assert found["networks"][3]["accuracy"] is None
+    assert err == ""
+
+
+def test_runs_are_put_together_and_told_apart(tmp_path, capsys):
+    scaled(tmp_path, "one", THREE)
+    scaled(tmp_path, "two", [network("x", 150, 0.9)], fingerprint="b")
+    pareto(["one", "two"], results=tmp_path)
+    rows = read(tmp_path / "pareto.csv")
+    assert next(iter(rows[0])) == "run"
+    assert [(row["run"], row["network"]) for row in rows if row["on_front"] == "True"] == [
+        ("one", "a"),
+        ("two", "x"),
+    ]
+    assert "do not compare" in capsys.readouterr().err
+
+
+def test_candidates_of_a_search_count_at_their_highest_rung(tmp_path, capsys):
+    run = searched(tmp_path, "search")
+    pareto(results=tmp_path)
+    rows = {row["network"]: row for row in read(run / "pareto.csv")}
+    assert set(rows) == {"depth-only", "1-1-2", "width-only"}
+    chosen = rows["1-1-2"]
+    assert (chosen["accuracy"], chosen["seeds"], chosen["epochs"], chosen["base"]) == (
+        "0.72",
+        "2",
+        "4",
+        "effnet-b0",
+    )
+    assert float(chosen["accuracy_stderr"]) == pytest.approx(0.02)
+    assert rows["depth-only"]["accuracy_stderr"] == rows["width-only"]["accuracy"] == ""
+    assert front_of(run / "pareto.csv") == ["depth-only", "1-1-2"]
+    assert "highest rung" in capsys.readouterr().err
+
+
+def test_tables_without_a_run_file_will_do(tmp_path):
+    run = searched(tmp_path, "search")
+    (run / "run.yaml").unlink()
+    pareto([str(run)])
+    assert front_of(run / "pareto.csv") == ["depth-only", "1-1-2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "no finished run in"),
+        ({"run": ["nothing"]}, "there is no run 'nothing'.*there is bad, unfinished"),
+        (
+            {"run": ["unfinished"], "objectives": "accuracy,latency"},
+            "unfinished has no column.*it has flops, macs",
+        ),
+        ({"run": ["bad"]}, "bad/curve.csv, line 3: flops is 'many', which is no number"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(tmp_path, arguments, message):
+    scaled(tmp_path, "unfinished", THREE, finished=False)
+    bad = scaled(tmp_path, "bad", THREE, finished=False) / "curve.csv"
+    bad.write_text(bad.read_text().replace(",200,", ",many,"))
+    with pytest.raises(UserError, match=message) as error:
+        pareto(**arguments, results=tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe\x00garbage", b"a,b\n1,2,3,4\n1\n", b"network,base\nx,y\n"]
+)
+def test_a_broken_table_is_named(tmp_path, content):
+    run = scaled(tmp_path, "run", THREE)
+    (run / "curve.csv").write_bytes(content)
+    with pytest.raises(UserError, match=r"run/curve\.csv") as error:
+        pareto(["run"], results=tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("form", "starts"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
+def test_pictures_are_drawn_from_the_tables_alone(tmp_path, capsys, form, starts):
+    curve, search = scaled(tmp_path, "curve", THREE), searched(tmp_path, "search")
+    plot("curve", form=form, results=tmp_path, json=True)
+    assert json.loads(capsys.readouterr().out)["files"] == [str(curve / f"curve.{form}")]
+    plot(str(search), form=form, to=tmp_path / "pictures")
+    written = sorted((tmp_path / "pictures").iterdir())
+    assert [path.name for path in written] == [f"history.{form}", f"triangle.{form}"]
+    assert all(path.read_bytes().startswith(starts) for path in written)
+
+
+def test_what_cannot_be_drawn_is_said(tmp_path):
+    with runs.open_run(tmp_path, "empty", "search", {}):
+        pass
+    with pytest.raises(UserError, match=r"empty has nothing to draw"):
+        plot("empty", results=tmp_path)
+    with pytest.raises(UserError, match="'gif' is no picture format"):
+        plot("empty", form="gif", results=tmp_path)
+
+
+def test_neither_command_imports_torch(tmp_path):
+    scaled(tmp_path, "run", THREE)
+    code = (
+        "import sys; from pathlib import Path; from scaler.cli.pareto import pareto; "
+        "from scaler.cli.plot import plot; results = Path(sys.argv[1]); "
+        "pareto(results=results); plot(results=results); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True)
