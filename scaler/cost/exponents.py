@@ -80,7 +80,7 @@ def _points(
 ) -> Iterator[tuple[float, float]]:
     """Logarithms of effective multiplier and FLOP ratio, evenly up to where the ratio is the budget."""
     flops = cost(spec).flops
-    count, step = (6, 1.2) if isinstance(spec, PythonNetwork) else (40, 1.02)
+    count, step = (4, 1.4) if isinstance(spec, PythonNetwork) else (24, 1.05)
 
     def realise(multiplier: float) -> tuple[float, float]:
         larger = scale(spec, Multipliers(**{axis: multiplier}), rounding)
