@@ -1,0 +1,81 @@
+"""A search without networks, for tests of what runs it: trainings that sleep, and write what they did."""
+
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from scaler.scaling.shares import Shares
+from scaler.search.engine import search
+from scaler.search.strategies import Halving
+from scaler.search.study import Study, StudyAddress
+from scaler.search.types import Contest, Task
+from scaler.training.recipe import Evaluation
+
+RUNGS = (1, 2, 4)
+CONTEST = Contest(
+    shares=tuple(Shares(c / 5, 1 - c / 5, 0.0) for c in range(6)),
+    epoch_flops=tuple(1e6 + 1e5 * (c % 4) for c in range(6)),
+    rungs=RUNGS,
+    repetitions=2,
+    seed=0,
+)
+
+STRATEGY = Halving(least=2)
+
+
+def evaluation(candidate, repetition, epochs):
+    accuracy = 0.4 + 0.05 * epochs + 0.01 * ((candidate * 7 + repetition * 4) % 9)
+    flops = round(CONTEST.epoch_flops[candidate] * epochs)
+    return Evaluation(epochs, 100 * epochs, flops, accuracy, 2 - accuracy, 0.25 * epochs)
+
+
+@dataclass(frozen=True)
+class Toy:
+    """Trains by sleeping. Checkpoints at every rung, and notes every epoch trained in ``log``."""
+
+    folder: Path
+    epoch_seconds: float = 0.0
+
+    def __call__(self, task: Task):
+        checkpoint = self.folder / f"{task.candidate}-{task.repetition}.json"
+        done = json.loads(checkpoint.read_text()) if checkpoint.exists() else 0
+        for rung in range(task.rung + 1):
+            for epoch in range(done, RUNGS[rung]):
+                time.sleep(self.epoch_seconds)
+                self.note(task, epoch)
+            if done < RUNGS[rung]:
+                done = RUNGS[rung]
+                beside = checkpoint.with_suffix(f".{os.getpid()}")
+                beside.write_text(json.dumps(done))
+                beside.replace(checkpoint)
+        return [evaluation(task.candidate, task.repetition, epochs) for epochs in RUNGS[: task.rung + 1]]
+
+    def note(self, task, epoch):
+        with (self.folder / "log").open("a") as log:
+            log.write(f"{os.getpid()} {task.candidate} {task.repetition} {epoch}\n")
+
+
+def noted(folder):
+    """(pid, candidate, repetition, epoch) of every epoch trained."""
+    log = folder / "log"
+    text = log.read_text() if log.exists() else ""
+    return [tuple(int(word) for word in line.split()) for line in text.splitlines()]
+
+
+def address(storage, folder):
+    folder.mkdir(exist_ok=True)
+    return StudyAddress(
+        str(folder / "study.log") if storage == "journal" else f"sqlite:///{folder}/study.db", "toy"
+    )
+
+
+def run(storage, folder, workers=1, epoch_seconds=0.0, **more):
+    study = Study.create(address(storage, folder))
+    return search(CONTEST, STRATEGY, Toy(folder, epoch_seconds), study, workers=workers, **more)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1], Path(sys.argv[2]), workers=int(sys.argv[3]), epoch_seconds=float(sys.argv[4]))
