@@ -35,7 +35,7 @@ def plot(
 
     Example: scaler plot effnet-b0-2x --format svg
     """
-    from scaler.report.pictures import draw_pictures
+    from scaler.report.pictures import save_pictures
     from scaler.report.run_tables import find_run
     from scaler.report.style import FORMATS
 
@@ -43,5 +43,5 @@ def plot(
     if form not in known:
         raise UserError(f"--format {form!r} is no picture format: write one of {', '.join(FORMATS)}")
     chosen = find_run(results, run)
-    files = [str(path) for path in draw_pictures(chosen, known[form], to)]
+    files = [str(path) for path in save_pictures(chosen, known[form], to)]
     Output(json, quiet).result({"run": str(chosen.path), "files": files}, *files)

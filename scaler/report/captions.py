@@ -8,13 +8,14 @@ from typing import Any
 import pandas as pd
 
 
-def caption(configuration: Mapping[str, Any], part: str, seeds: pd.Series) -> str:
+def caption(configuration: Mapping[str, Any], part: str, seeds: pd.Series, errors: bool = False) -> str:
     """One sentence under a picture's title.
 
     Args:
         configuration: of the run; what it lacks is left out of the sentence.
         part: of the data that the accuracy is measured on.
         seeds: number of seeds of each network.
+        errors: the picture shows standard errors.
     """
     space = configuration.get("space") or {}
     proxy, recipe = space.get("proxy") or {}, space.get("recipe") or {}
@@ -31,12 +32,13 @@ def caption(configuration: Mapping[str, Any], part: str, seeds: pd.Series) -> st
         facts.append(f"width x {proxy['width']:g}")
     if facts:
         words.append(f" ({', '.join(facts)})")
-    return "".join(words) + f"; {_seeds(seeds)}."
+    return "".join(words) + f"; {_seeds(seeds, errors)}."
 
 
-def _seeds(seeds: pd.Series) -> str:
+def _seeds(seeds: pd.Series, errors: bool) -> str:
     known = [int(number) for number in seeds.dropna() if number > 0]
     if not known or max(known) == 1:
         return "one seed"
     low, high = min(known), max(known)
-    return f"mean and standard error of {high if low == high else f'{low} to {high}'} seeds"
+    shown = "mean and standard error" if errors else "mean"
+    return f"{shown} of {high if low == high else f'{low} to {high}'} seeds"

@@ -54,7 +54,9 @@ def _axes(axes: Axes, frame: pd.DataFrame, published: pd.DataFrame | None, part:
     flops = pd.concat([table["flops"] for table in tables]).astype(float)
     plain(axes)
     flops_axis(axes, float(flops.min()), float(flops.max()))
-    axes.set_xlabel("FLOPs of one image (log scale)", fontsize=11.5, color=INK)
+    axes.set_xlabel(
+        "FLOPs of the network, one image at its native size (log scale)", fontsize=11.5, color=INK
+    )
     axes.set_ylabel(f"{part} accuracy (%)", fontsize=11.5, color=INK)
 
 

@@ -66,6 +66,8 @@ def _notes(runs: Sequence[Run], frame: pd.DataFrame) -> list[str]:
             "The accuracy of a search's candidate is the mean over its seeds at the highest rung that it "
             "reached; those with fewer epochs were stopped early."
         )
+    if len({(run.path / CURVE).is_file() for run in runs}) > 1:
+        notes.append("A search is judged on validation images and a scaling on test images.")
     if frame["accuracy"].isna().all():
         notes.append("No network was trained, so none has an accuracy.")
     if len({_ground(run) for run in runs}) > 1:

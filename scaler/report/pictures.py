@@ -30,7 +30,7 @@ from scaler.runs import Run, reported, write_bytes
 _CURVE_PART = "test"
 
 
-def draw_pictures(run: Run, form: Format = "png", folder: Path | None = None) -> list[Path]:
+def save_pictures(run: Run, form: Format = "png", folder: Path | None = None) -> list[Path]:
     """Write the pictures that a run's tables give (``curve``, ``triangle``, ``history``); the files.
 
     Raises:
@@ -72,7 +72,9 @@ def save_pictures(run: Run, form: Format = "png", folder: Path | None = None) ->
 
 def curve_picture(run: Run, frame: pd.DataFrame) -> Figure:
     """The accuracy-FLOPs curve of a run."""
-    return draw_curve(frame, caption(run.configuration, _CURVE_PART, frame["seeds"]), _CURVE_PART)
+    return draw_curve(
+        frame, caption(run.configuration, _CURVE_PART, frame["seeds"], errors=True), _CURVE_PART
+    )
 
 
 def _search_pictures(run: Run) -> Iterator[tuple[str, Figure]]:

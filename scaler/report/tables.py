@@ -21,7 +21,9 @@ def rich_table(frame: pd.DataFrame, columns: Sequence[Column], title: str = "") 
         title=escape(title) or None, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0)
     )
     for column in shown:
-        table.add_column(column.title, justify="left" if column.kind is str else "right", no_wrap=True)
+        text = column.kind is str
+        # Where the terminal is narrow, names break into lines, and numbers stay whole.
+        table.add_column(column.title, justify="left" if text else "right", no_wrap=not text, overflow="fold")
     for row in cast("list[dict[str, Any]]", frame.to_dict("records")):
         cells = [escape(column.show(row)) for column in shown if column.show]
         table.add_row(*cells, style="bold" if row.get("on_front") is True else None)
