@@ -47,7 +47,7 @@ def bases(
     spec = base(name)
     about, scaling = _family(spec)
     stages = [
-        dict(zip(_STAGES, (part, s.block, s.depth, s.width or sum(s.branches), s.stride), strict=True))
+        dict(zip(_STAGES, (part, s.block, s.depth, s.width or sum(s.branches) or "", s.stride), strict=True))
         for part, s in [*(("stem", s) for s in spec.stem), *((str(i), s) for i, s in enumerate(spec.stages))]
     ]
     counted = cost(spec)

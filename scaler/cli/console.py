@@ -78,7 +78,7 @@ class Output:
 
     @contextmanager
     def tracking(self, text: str, total: float) -> Iterator[Callable[[float, float], None]]:
-        """The same bar for work whose length changes as it goes on; call it with what is done and the total."""
+        """The same bar for work whose length may change; call it with what is done and the total."""
         with self._bar() as bar:
             task = bar.add_task(text, total=total)
             yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -15,6 +15,7 @@ import typer
 from scaler.cli.bases import bases
 from scaler.cli.data import data
 from scaler.cli.profile import profile
+from scaler.cli.scale import scale
 from scaler.cli.search import search
 from scaler.cli.spaces import spaces
 from scaler.errors import MachineError, UserError
@@ -33,7 +34,7 @@ def _program() -> None:
     """Keep ``scaler COMMAND`` even where one command alone is registered."""
 
 
-for command in (search, profile, bases, spaces, data):
+for command in (search, scale, profile, bases, spaces, data):
     app.command()(command)
 
 

@@ -54,18 +54,22 @@ def profile(
             autocompletion=options.complete_base,
         ),
     ],
-    depth: Annotated[float | None, typer.Option(metavar="X", help="Depth multiplier.")] = None,
-    width: Annotated[float | None, typer.Option(metavar="X", help="Width multiplier.")] = None,
+    depth: Annotated[float | None, typer.Option(metavar="X", max=100, help="Depth multiplier.")] = None,
+    width: Annotated[float | None, typer.Option(metavar="X", max=100, help="Width multiplier.")] = None,
     resolution: Annotated[
         float | None,
         typer.Option(
-            metavar="X|PIXELS", help="Resolution: a multiplier below 8, pixels from 8 on (1.5, 336)."
+            metavar="X|PIXELS",
+            max=8192,
+            help="Resolution: a multiplier below 8, pixels from 8 on (1.5, 336).",
         ),
     ] = None,
     phi: Annotated[
         float | None,
         typer.Option(
             metavar="PHI",
+            min=-20,
+            max=20,
             help="Raise the multipliers to this power; without any given, the published 1.2, 1.1, 1.15.",
         ),
     ] = None,
@@ -108,7 +112,8 @@ def profile(
     start = small(native, small_image) if small_image else native
     pixels = _pixels(resolution, phi, small_image)
     multipliers = _multipliers(depth, width, None if pixels else resolution, phi)
-    found = profile_of(start, multipliers, rounding.rule, pixels)
+    with output.working(f"Counting {native.name}"):
+        found = profile_of(start, multipliers, rounding.rule, pixels)
     data = found.record()
     lines = list(_sentences(found, rounding))
     if small_image:
@@ -168,9 +173,8 @@ def _sentences(found: Profile, rounding: RoundingRule) -> Iterator[str]:
     spec = found.spec
     yield f"{spec.name} at {spec.resolution} px, {spec.classes} classes"
     if spec.stages:
-        layers = "-".join(str(stage.depth) for stage in spec.stages)
-        widths = "-".join(str(stage.width or sum(stage.branches)) for stage in spec.stages)
-        yield f"{spec.depth} blocks: {layers}, widths {widths}"
+        depths, widths = ("-".join(map(str, values)) for values in (spec.depths, spec.widths))
+        yield f"{spec.depth} blocks: {depths}, widths {widths}"
     if found.scaled:
         yield f"Asked for: {_words(found.nominal)} on {found.base.name} at {found.base.resolution} px."
         yield f"Realised ({rounding.value} rounding): {_words(found.effective)}."
@@ -193,8 +197,14 @@ def _count_rows(found: Profile) -> Iterator[_Row]:
     }
     base = asdict(found.base_cost)
     for name, value in asdict(found.cost).items():
-        note = f"{value / base[name]:.3f} times the base" if found.scaled else notes[name]
+        note = f"{_times(value / base[name])} times the base" if found.scaled else notes[name]
+        if name == "flops" and found.counted_by != "fvcore":
+            note += f"; {found.counted_by}: too large for fvcore to run here"
         yield name, format_count(value), f"{value:,}", note
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.3f}" if ratio < 100 else f"{ratio:,.0f}"
 
 
 def _memory(found: Profile, batch: int | None, device: str) -> Memory:

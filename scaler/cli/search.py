@@ -11,6 +11,8 @@ from scaler.cli import options
 from scaler.cli.console import Output
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from scaler.runs import Run
     from scaler.search.session import Session
 
@@ -115,7 +117,10 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> N
     found = coefficients_json(session, answer)
     run.write_json(COEFFICIENTS_FILE, found)
     save_pictures(run)
-    shown = (rich_table(result_frame(session, answer), RESULT_COLUMNS), *answer_lines(session, answer))
+    shown: list[RenderableType] = [
+        rich_table(result_frame(session, answer), RESULT_COLUMNS),
+        *answer_lines(session, answer),
+    ]
     output.result({"run": str(run.path), **found}, *shown)
 
 

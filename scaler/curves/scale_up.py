@@ -15,7 +15,8 @@ from scaler.curves.ladder import Policy, Rung, ladder, phi_for, policy_of
 from scaler.data.dataset import DataSet
 from scaler.data.request import DataRequest
 from scaler.errors import UserError
-from scaler.runs import Run
+from scaler.networks.spec import NetworkSpec
+from scaler.runs import Run, all_runs, load_run
 from scaler.scaling.budget import parse_budget
 from scaler.scaling.multipliers import PUBLISHED, Coefficients
 from scaler.scaling.shares import Shares
@@ -24,7 +25,7 @@ from scaler.search.plan import Plan, rehearse
 from scaler.search.problem import Problem, pose
 from scaler.search.proxy_training import ProxyTraining
 from scaler.search.session import Settings, speed_and_workers, training_images
-from scaler.search.space import Space
+from scaler.search.space import Space, read_space
 from scaler.search.strategies import strategy as named_strategy
 from scaler.search.types import Contest, Observation
 from scaler.training.recipe import training_flops
@@ -48,6 +49,10 @@ class Origin:
     seed: int
     candidate: int | None
     search: str
+
+    def with_space(self, space: Space) -> Origin:
+        """The same coefficients, for another space."""
+        return replace(self, space=space)
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,11 @@ class ScaleUp:
     workers: int
 
     @property
+    def base(self) -> NetworkSpec:
+        """The network that grows."""
+        return self.problem.native.base
+
+    @property
     def configuration(self) -> dict[str, Any]:
         """All that decides the result."""
         return {
@@ -110,6 +120,31 @@ class ScaleUp:
             {"network": r.name, "phi": r.phi, "policy": r.policy, "flops": r.native.cost.flops}
             for r in self.rungs
         ]
+
+
+def find_search(results: Path, name: str | None, base: str | None) -> Run | None:
+    """The search of this name; without one the newest finished search, of ``base`` if that is given.
+
+    Raises:
+        UserError: the search named is not there, is not finished, or is of another base.
+    """
+    if name is None:
+        runs = [run for run in all_runs(results, "search") if run.finished]
+        fitting = [run for run in runs if base in (None, run.configuration["space"]["base"])]
+        return max(fitting, key=lambda run: run.finished, default=None)
+    path = next((path for path in (Path(name), results / name) if path.is_dir()), results / name)
+    run = load_run(path)
+    if run.kind != "search" or not run.finished:
+        raise UserError(f"{path} is no finished search: give the name of one, or run `scaler search`")
+    own = run.configuration["space"]["base"]
+    if base is not None and base != own:
+        raise UserError(f"{path} is a search of {own}, not of {base}: give only one of --search and --base")
+    return run
+
+
+def published_origin(space: str) -> Origin:
+    """The published coefficients, on the proxy of a search space."""
+    return Origin(read_space(space), 0, None, "")
 
 
 def origin_of(run: Run) -> Origin:

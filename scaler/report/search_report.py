@@ -72,7 +72,8 @@ def session_lines(session: Session) -> Iterator[str]:
         f"{count} to {epochs}" for count, epochs in zip(plan.by_rung, space.rungs, strict=True)
     )
     yield (
-        f"Plan        {space.strategy}: {plan.trainings} trainings ({reached} epochs), {plan.images:,} images, "
+        f"Plan        {space.strategy}: {plan.trainings} trainings ({reached} epochs), "
+        f"{plan.images:,} images, "
         f"{format_count(plan.train_flops)} training FLOPs, about {duration(session.seconds)} on "
         f"{session.workers} worker{'s' if session.workers > 1 else ''}"
     )
@@ -155,12 +156,3 @@ def coefficients_json(session: Session, answer: Answer) -> dict[str, Any]:
             "gamma": chosen.proxy.asked.resolution,
         },
     }
-
-
-def caption(session: Session) -> str:
-    """What the accuracies of a search are, under its pictures."""
-    proxy, recipe = session.space.proxy, session.space.recipe
-    return (
-        f"{session.data.name}; validation accuracy of proxies ({proxy.resolution} px, width x{proxy.width:g}), "
-        f"{recipe.epochs} epochs, up to {session.space.seeds} seeds"
-    )
