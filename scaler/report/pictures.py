@@ -30,18 +30,6 @@ from scaler.runs import Run, reported, write_bytes
 _CURVE_PART = "test"
 
 
-def save_pictures(run: Run, form: Format = "png", folder: Path | None = None) -> list[Path]:
-    """Write the pictures that a run's tables give (``curve``, ``triangle``, ``history``); the files.
-
-    Raises:
-        UserError: there is no table to draw, one cannot be read, or the folder cannot be written.
-    """
-    target = folder or run.path
-    with reported(target):
-        target.mkdir(parents=True, exist_ok=True)
-    return [write_bytes(target / f"{name}.{form}", rendered(figure, form)) for name, figure in pictures(run)]
-
-
 def pictures(run: Run) -> Iterator[tuple[str, Figure]]:
     """The pictures that a run's tables give, each with its name: ``curve``, ``triangle``, ``history``.
 

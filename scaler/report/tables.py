@@ -14,12 +14,10 @@ from scaler.report.columns import Column, Row
 from scaler.scaling.budget import format_count
 
 
-def rich_table(frame: pd.DataFrame, columns: Sequence[Column], title: str = "") -> Table:
+def rich_table(frame: pd.DataFrame, columns: Sequence[Column]) -> Table:
     """Those columns that are meant for the terminal; rows on the front are bold."""
     shown = [c for c in columns if c.show and c.name in frame and (not c.varied or _varies(frame, c.name))]
-    table = Table(
-        title=escape(title) or None, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0)
-    )
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for column in shown:
         text = column.kind is str
         # Where the terminal is narrow, names break into lines, and numbers stay whole.

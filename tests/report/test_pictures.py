@@ -159,7 +159,7 @@ def test_a_caption_says_data_proxy_and_seeds():
         "proxy": {"resolution": 16, "width": 0.15},
         "recipe": {"epochs": 4, "images": 4000},
     }
-    assert caption({"space": space}, "test", pd.Series([3, 3])) == (
+    assert caption({"space": space}, "test", pd.Series([3, 3]), errors=True) == (
         "Test accuracy of short proxy trainings on fractals (4,000 images, 4 epochs, base at 16 px, "
         "width x 0.15); mean and standard error of 3 seeds."
     )
