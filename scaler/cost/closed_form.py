@@ -5,7 +5,8 @@ The conventions are fvcore's (one multiply-add = 1, one image, eval mode), and t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from scaler.networks.layers import (
@@ -22,6 +23,7 @@ from scaler.networks.layers import (
 )
 from scaler.networks.lowering import lower
 from scaler.networks.python_network import PythonNetwork
+from scaler.networks.scale import identity
 from scaler.networks.spec import NetworkSpec
 
 
@@ -57,16 +59,24 @@ def cost(spec: NetworkSpec) -> Cost:
         UserError: the resolution is too small for the network's strides, or the user's code fails.
     """
     if isinstance(spec, PythonNetwork):
-        return _traced(spec)
+        return _traced(_Own(identity(spec), spec))
     return layer_cost(lower(spec), (3, spec.resolution, spec.resolution))
 
 
+@dataclass(frozen=True)
+class _Own:
+    """A network of the user's own code, equal to all that it realises equally."""
+
+    identity: Hashable
+    spec: PythonNetwork = field(compare=False)
+
+
 @lru_cache(maxsize=4096)
-def _traced(spec: PythonNetwork) -> Cost:
-    """The one cost that has no closed form; only it needs torch, so the import waits until then."""
+def _traced(own: _Own) -> Cost:
+    """The one cost without a closed form; only it needs torch, so the import waits until then."""
     from scaler.cost.counting import count
 
-    return count(spec)
+    return count(own.spec)
 
 
 @lru_cache(maxsize=65536)

@@ -69,6 +69,8 @@ def python_network(name: str) -> PythonNetwork:
         UserError: the module or the function is not there, or the base resolution is no whole number.
     """
     place, _, function = name.rpartition(":")
+    if not place or not function:
+        raise UserError(f"cannot read the base {name!r}: write module:function or FILE.py:function")
     target = f"{Path(place).resolve()}:{function}" if place.endswith(".py") else name
     resolution = getattr(_function(target), "base_resolution", DEFAULT_RESOLUTION)
     if not isinstance(resolution, int) or resolution < 1:

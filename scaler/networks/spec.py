@@ -79,7 +79,15 @@ class Head:
 
 @dataclass(frozen=True)
 class Style:
-    """What all blocks of a network share."""
+    """What all blocks of a network share.
+
+    Attributes:
+        activation: after every normalisation, unless a block ends without.
+        norm_eps: added to the variance by batch normalisation.
+        norm_momentum: part of a new batch in the running statistics (torch's convention).
+        conv_bias: convolutions have a bias although a normalisation follows.
+        drop_path: rate of stochastic depth at the last block; grows from 0 over the blocks.
+    """
 
     activation: Activation = "relu"
     norm_eps: float = 1e-5
@@ -97,8 +105,10 @@ class NetworkSpec:
         family: file in :mod:`scaler.networks.families`, or ``user``.
         stem: stages whose depth is never multiplied.
         stages: the body.
+        head: from the last map to class scores.
         resolution: height and width of the input, in pixels.
         classes: number of outputs.
+        style: what all blocks share.
     """
 
     name: str

@@ -66,6 +66,7 @@ _LIMITS: dict[str, Any] = {
 _DEFAULTS: dict[tuple[type, str], Any] = {
     (NetworkSpec, "family"): "user",
     (NetworkSpec, "stem"): (),
+    (NetworkSpec, "head"): Head(),
     (Stage, "depth"): 1,
     (Stage, "width"): 0,
 }
@@ -153,6 +154,7 @@ def _problem(spec: NetworkSpec, part: str, index: int) -> str:
 def _line(text: str, part: str, index: int) -> int:
     """The line of a stage, counted from 1."""
     node = yaml.compose(text, Loader=yaml.SafeLoader)
+    assert isinstance(node, yaml.MappingNode)
     stages = next(value for key, value in node.value if key.value == part)
     line: int = stages.value[index].start_mark.line + 1
     return line
@@ -191,15 +193,13 @@ def _flow(value: Any) -> str:
     return text.strip().removesuffix("...").strip()
 
 
-def _default(kind: type, name: str) -> Any:
+def _default(kind: Any, name: str) -> Any:
     """What a file may leave out; MISSING is what it must say."""
-    field = next(field for field in fields(kind) if field.name == name)  # type: ignore[arg-type]
+    field = next(field for field in fields(kind) if field.name == name)
     if field.default is not MISSING:
         return field.default
     if field.default_factory is not MISSING:
         return field.default_factory()
-    if is_dataclass(field.type) or name == "head":
-        return get_type_hints(kind)[name]()
     return _DEFAULTS.get((kind, name), MISSING)
 
 
@@ -220,7 +220,7 @@ def _model(kind: type) -> type[BaseModel]:
     def made(self: BaseModel) -> Any:
         return kind(**{name: getattr(self, name) for name in members})
 
-    model = create_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **members)
+    model: type[BaseModel] = create_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **members)
     model.__doc__ = (inspect.getdoc(kind) or "").partition("\n\nAttributes:")[0]
     model.made = made  # type: ignore[attr-defined]
     return model
@@ -229,7 +229,7 @@ def _model(kind: type) -> type[BaseModel]:
 def _checked(name: str, hint: Any) -> Any:
     """The type that pydantic checks: dataclasses become models, block names the known ones."""
     if name == "block":
-        return Literal[tuple(BLOCKS)]  # type: ignore[misc]
+        return Literal[tuple(BLOCKS)]
     if is_dataclass(hint):
         assert isinstance(hint, type)
         return Annotated[_model(hint), AfterValidator(lambda model: model.made())]
