@@ -1,0 +1,175 @@
+"""A network that is the user's code: it scales, counts, builds and trains like any other."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from scaler.cost.closed_form import cost
+from scaler.errors import UserError
+from scaler.networks.build import build
+from scaler.networks.python_network import PythonNetwork
+from scaler.networks.registry import base
+from scaler.networks.scale import effective, identity, scale, small
+from scaler.scaling.multipliers import Multipliers
+from scaler.scaling.rounding import Rounding
+
+SOURCE = """
+from torch import nn
+
+def tiny(depth, width, resolution, num_classes):
+    channels = round(8 * width)
+    layers = [nn.Conv2d(3, channels, 3, padding=1), nn.ReLU()]
+    for _ in range(round(2 * depth)):
+        layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU()]
+    pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.3), nn.Linear(channels, num_classes)]
+    return nn.Sequential(*layers, *pool)
+
+tiny.base_resolution = 16
+
+def plain(depth, width, resolution, num_classes):
+    return tiny(depth, width, resolution, num_classes)
+
+def no_module(**_): return 5
+def wrong_arguments(depth): return nn.Identity()
+def raises(**_): raise RuntimeError("out of ideas")
+def wrong_shape(**_): return nn.Flatten()
+def no_tensor(num_classes, **_):
+    class Pair(nn.Module):
+        def forward(self, x): return x, x
+    return Pair()
+def too_small(num_classes, **_):
+    return nn.Sequential(nn.Conv2d(3, 4, 300), nn.Flatten())
+value = 3
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "nets.py"
+    path.write_text(SOURCE)
+    return path
+
+
+@pytest.fixture
+def spec(file: Path) -> PythonNetwork:
+    found = base(f"{file}:tiny").with_classes(10)
+    assert isinstance(found, PythonNetwork)
+    return found
+
+
+def test_its_cost_is_that_of_its_layers(spec: PythonNetwork) -> None:
+    def by_hand(channels: int, blocks: int, pixels: int) -> int:
+        convs = 9 * channels * (3 + blocks * channels)
+        return (convs + 2 * channels * blocks + channels) * pixels**2 + 10 * channels  # norms; pooling
+
+    assert cost(spec).flops == by_hand(8, 2, 16)
+    larger = scale(spec, Multipliers(2, 1.5, 1.25), Rounding())
+    assert larger.resolution == 20
+    assert cost(larger).flops == by_hand(12, 4, 20)
+    assert cost(larger).params == sum(p.numel() for p in build(larger).parameters())
+
+
+def test_multipliers_stay_as_asked(spec: PythonNetwork) -> None:
+    larger = scale(scale(spec, Multipliers(1.3, 1.1, 1.5), Rounding()), Multipliers(2, 1, 1), Rounding())
+    assert effective(larger, spec).distance(Multipliers(2.6, 1.1, 1.5)) < 1e-12
+
+
+def test_the_same_realised_network_has_the_same_identity(spec: PythonNetwork) -> None:
+    def one(depth: float, resolution: float = 1) -> object:
+        return identity(scale(spec, Multipliers(depth, 1, resolution), Rounding()))
+
+    assert one(1.9) == one(2.1), "both round to 4 blocks"
+    assert one(1.9) != one(2.4)
+    assert one(1.9) != one(1.9, 1.5)
+    assert hash(one(1.9)) == hash(one(2.1))
+
+
+def test_small_changes_only_the_resolution(spec: PythonNetwork) -> None:
+    changed = small(spec, 8)
+    assert changed.resolution == 8
+    assert cost(changed).params == cost(spec).params
+
+
+def test_it_trains(spec: PythonNetwork) -> None:
+    network = build(spec, zero_residual=True)
+    assert network.spec == spec
+    assert network.training
+    scores = network(torch.rand(4, 3, 16, 16))
+    assert scores.shape == (4, 10)
+    scores.sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_the_same_seed_gives_the_same_weights(spec: PythonNetwork) -> None:
+    states = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        states.append(build(spec).state_dict())
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_dropout_can_be_left_out(spec: PythonNetwork) -> None:
+    network = build(spec.without_regularisation())
+    images = torch.rand(4, 3, 16, 16)
+    assert torch.equal(network(images), network(images))
+    assert not torch.equal(build(spec)(images), build(spec)(images))
+
+
+def test_it_goes_to_another_process(spec: PythonNetwork) -> None:
+    assert pickle.loads(pickle.dumps(spec)) == spec
+
+
+def test_a_module_in_the_working_directory_is_found(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.rename(file.with_name("nets_of_a_user.py"))
+    monkeypatch.chdir(file.parent)
+    spec = base("nets_of_a_user:plain")
+    assert (spec.name, spec.family, spec.resolution) == ("nets_of_a_user-plain", "user", 224)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("nothing_here", r"there is no function 'nothing_here' in .*nets\.py"),
+        ("value", "there is no function 'value'"),
+        ("no_module", r"must return a torch\.nn\.Module, not int"),
+        ("wrong_arguments", r"nets\.py:wrong_arguments\(depth=1, .* failed: TypeError: .*width"),
+        ("raises", r"raises\(depth=1, width=1, .* failed: RuntimeError: out of ideas"),
+        ("wrong_shape", r"must give scores \[N, 10\] .*for N = 2 it gave \(2, 150528\)"),
+        ("no_tensor", r"must give scores \[N, 10\] .*it gave tuple"),
+        ("too_small", r"cannot take images of 224 px: RuntimeError: .*[Kk]ernel size"),
+    ],
+)
+def test_errors_in_one_sentence(file: Path, function: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        build(base(f"{file}:{function}").with_classes(10))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no_such_module_of_anyone:net", "cannot find the module 'no_such_module_of_anyone'"),
+        ("nowhere/nets.py:net", r"there is no file .*nowhere/nets\.py"),
+        (":net", "module:function"),
+        ("json:", "module:function"),
+    ],
+)
+def test_a_function_that_cannot_be_found_is_told(name: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        base(name)
+
+
+def test_errors_of_the_file_itself_are_told(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import torch\n1 / 0\n")
+    with pytest.raises(UserError, match=r"running .*broken\.py failed: ZeroDivisionError: division by zero"):
+        base(f"{tmp_path / 'broken.py'}:net")
+
+
+def test_a_base_resolution_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text("def net(**_): pass\nnet.base_resolution = 'large'\n")
+    with pytest.raises(UserError, match="whole number of pixels, not 'large'"):
+        base(f"{tmp_path / 'odd.py'}:net")
