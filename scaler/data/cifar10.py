@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import pickle
 import sys
@@ -144,9 +145,11 @@ def _read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 class _ArraysOnly(pickle.Unpickler):
     """Unpickles numpy arrays and plain values; a file from elsewhere must not run code."""
 
-    _ALLOWED = frozenset({"_reconstruct", "ndarray", "dtype"})
-
     def find_class(self, module: str, name: str) -> Any:
-        if module.split(".")[0] == "numpy" and name in self._ALLOWED:
-            return super().find_class(module, name)
+        # Named by hand: the official files name modules that numpy has moved since.
+        allowed = {"_reconstruct": np.empty(0).__reduce__()[0], "ndarray": np.ndarray, "dtype": np.dtype}
+        if module.split(".")[0] == "numpy" and name in allowed:
+            return allowed[name]
+        if (module, name) == ("_codecs", "encode"):
+            return codecs.encode
         raise pickle.UnpicklingError(f"{module}.{name} has no place in it")

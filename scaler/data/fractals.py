@@ -23,6 +23,8 @@ from scaler.seeds import derive
 VERSION = 1
 _PARTS: tuple[PartName, ...] = ("train", "validation", "test")
 _WALKERS, _BURN_IN = 256, 8
+#: Grains of noise along a side, whatever the resolution: it must not fade where more pixels are drawn.
+_GRAIN = 64
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Settings:
         turn: largest rotation of an image, in radians.
         zoom: smallest scale of an image; the largest is 1.
         move: largest shift of an image as a part of its side.
+        tint: range of every colour channel around a dark ground and a light pattern, in parts of the full.
         noise: deviation of the pixel noise, in parts of the full range.
         images: images per class in every part.
         seed: of everything drawn.
@@ -51,6 +54,7 @@ class Settings:
     turn: float = 0.4
     zoom: float = 0.7
     move: float = 0.1
+    tint: float = 0.4
     noise: float = 0.08
     images: dict[PartName, int] = field(
         default_factory=lambda: {"train": 64, "validation": 24, "test": 24}, hash=False
@@ -121,15 +125,16 @@ def _system(settings: Settings, generator: np.random.Generator) -> NDArray[np.fl
         d = -sa * sizes[0] * sb + ca * sizes[1] * cb
         shift = generator.uniform(-1, 1, (2, count))
         maps = np.stack([a, b, c, d, shift[0], shift[1]], axis=1)
-        points, _ = _walk(maps[None], 8, np.random.default_rng(0))
-        filled = len(np.unique(np.floor(_framed(points)[0] * 32).clip(0, 31) @ np.array([1, 32])))
+        x, y, _ = _walk(maps[None], 8, np.random.default_rng(0))
+        cells = np.floor((np.stack(_framed(x, y)) + 0.5) * 32)
+        filled = len(np.unique(cells[0] + 32 * cells[1]))
         if 0.15 < filled / 32**2 < 0.6:
             return maps
 
 
 def _walk(
     maps: NDArray[np.float64], steps: int, generator: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
     """The chaos game, many walkers at once.
 
     Args:
@@ -138,7 +143,7 @@ def _walk(
         generator: of the maps' order.
 
     Returns:
-        Points ``[images, points, 2]`` and the last map of each ``[images, points]``.
+        Coordinates x and y of the points, and the last map of each; all ``[images, points]``.
     """
     images, count, _ = maps.shape
     area = np.abs(maps[0, :, 0] * maps[0, :, 3] - maps[0, :, 1] * maps[0, :, 2]) + 0.02
@@ -152,17 +157,20 @@ def _walk(
         a, b, c, d, e, f = np.moveaxis(flat[chosen + np.arange(images)[:, None] * count], 2, 0)
         x, y = a * x + b * y + e, c * x + d * y + f
         if step >= _BURN_IN:
-            points.append(np.stack([x, y], axis=2))
+            points.append((x, y))
             last.append(chosen)
-    return np.concatenate(points, axis=1).astype(np.float64), np.concatenate(last, axis=1)
+    across, down = (np.concatenate(part, axis=1) for part in zip(*points, strict=True))
+    return across, down, np.concatenate(last, axis=1)
 
 
-def _framed(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points moved and scaled so that each image's pattern fits in the unit square."""
-    low, high = np.percentile(points, [1, 99], axis=1)
-    centre, size = (low + high) / 2, (high - low).max(axis=1)
-    framed: NDArray[np.float64] = (points - centre[:, None]) / size[:, None, None] * 0.9 + 0.5
-    return framed
+def _framed(
+    x: NDArray[np.float32], y: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Points moved and scaled so that each image's pattern fits around 0 in a square of side 0.9."""
+    bounds = [(axis.min(axis=1, keepdims=True), axis.max(axis=1, keepdims=True)) for axis in (x, y)]
+    (left, right), (top, bottom) = bounds
+    scale = np.float32(0.9) / np.maximum(right - left, bottom - top)
+    return (x - (left + right) / 2) * scale, (y - (top + bottom) / 2) * scale
 
 
 def _images(
@@ -174,39 +182,54 @@ def _images(
 ) -> NDArray[np.uint8]:
     """``count`` images of one class, ``uint8 [count, resolution, resolution, 3]``."""
     jittered = maps * (1 + settings.jitter * generator.uniform(-1, 1, (count, *maps.shape)))
-    turn = generator.uniform(-settings.turn, settings.turn, (count, 1))
-    zoom = generator.uniform(settings.zoom, 1, (count, 1, 1))
-    move = generator.uniform(-settings.move, settings.move, (count, 1, 2))
-    painting = np.random.default_rng(generator.integers(2**31))
-    steps = max(8, 20 * resolution**2 // 64**2)
-    points, last = _walk(jittered, steps, generator)
-    points = (_framed(points) - 0.5) * zoom
-    x, y = points[..., 0], points[..., 1]
-    turned = np.stack([np.cos(turn) * x - np.sin(turn) * y, np.sin(turn) * x + np.cos(turn) * y], axis=2)
-    pixels = np.floor((turned + move + 0.5) * resolution).astype(np.int64)
-    return _paint(settings, pixels, last, len(maps), resolution, painting)
-
-
-def _paint(
-    settings: Settings,
-    pixels: NDArray[np.int64],
-    last: NDArray[np.int64],
-    maps: int,
-    resolution: int,
-    generator: np.random.Generator,
-) -> NDArray[np.uint8]:
-    """Patterns in one colour per map on a sloping background, with noise."""
-    count = len(pixels)
-    inside = ((pixels >= 0) & (pixels < resolution)).all(axis=2)
+    turn = generator.uniform(-settings.turn, settings.turn, (count, 1)).astype(np.float32)
+    zoom = generator.uniform(settings.zoom, 1, (count, 1)).astype(np.float32)
+    move = generator.uniform(-settings.move, settings.move, (2, count, 1)).astype(np.float32)
+    # Colours before points: a larger drawing of the same image takes more points, not other colours.
+    paint = _Paint.mixed(settings, count, len(maps), generator)
+    x, y, last = _walk(jittered, max(8, 20 * resolution**2 // 64**2), generator)
+    x, y = (axis * zoom for axis in _framed(x, y))
+    column = np.cos(turn) * x - np.sin(turn) * y + move[0] + np.float32(0.5)
+    row = np.sin(turn) * x + np.cos(turn) * y + move[1] + np.float32(0.5)
+    inside = (column >= 0) & (column < 1) & (row >= 0) & (row < 1)
     image = np.broadcast_to(np.arange(count)[:, None], inside.shape)[inside]
     codes = np.zeros((count, resolution, resolution), dtype=np.int64)
-    codes[image, pixels[..., 1][inside], pixels[..., 0][inside]] = last[inside] + 1
-    slope = np.linspace(-0.5, 0.5, resolution)
-    tilt = generator.uniform(-0.4, 0.4, (2, count, 1, 1, 3))
-    ground = generator.uniform(0.1, 0.9, (count, 1, 1, 3))
-    ground = ground + tilt[0] * slope[:, None, None] + tilt[1] * slope[None, :, None]
-    colours = generator.uniform(0, 1, (count, maps + 1, 3))
-    painted = colours[np.arange(count)[:, None, None], codes]
-    painted = np.where((codes > 0)[..., None], painted, ground)
-    noise = generator.normal(0, settings.noise, (count, resolution, resolution, 1))
-    return np.round((painted + noise).clip(0, 1) * 255).astype(np.uint8)
+    place = (image, (row[inside] * resolution).astype(int), (column[inside] * resolution).astype(int))
+    codes[place] = last[inside] + 1
+    return paint.on(codes)
+
+
+@dataclass(frozen=True)
+class _Paint:
+    """Colours of some images: one per map, a sloping ground, and noise; in parts of the full range."""
+
+    colours: NDArray[np.float32]
+    ground: NDArray[np.float32]
+    slopes: NDArray[np.float32]
+    noise: NDArray[np.float32]
+
+    @classmethod
+    def mixed(cls, settings: Settings, count: int, maps: int, generator: np.random.Generator) -> _Paint:
+        """Colours of ``count`` images whose systems have ``maps`` maps."""
+        tint = np.float32(settings.tint)
+        return cls(
+            colours=0.7 + tint * _spread(generator, (count, maps + 1, 3)),
+            ground=0.3 + tint * _spread(generator, (count, 1, 1, 3)),
+            slopes=tint * _spread(generator, (2, count, 1, 1, 3)),
+            noise=settings.noise * generator.standard_normal((count, _GRAIN, _GRAIN, 1), dtype=np.float32),
+        )
+
+    def on(self, codes: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Paint ``codes`` ``[N, R, R]``: 0 is ground, ``n`` the n-th map."""
+        resolution = codes.shape[1]
+        slope = np.linspace(-0.5, 0.5, resolution, dtype=np.float32)
+        ground = self.ground + self.slopes[0] * slope[:, None, None] + self.slopes[1] * slope[:, None]
+        painted = self.colours[np.arange(len(codes))[:, None, None], codes]
+        np.copyto(painted, ground, where=(codes == 0)[..., None])
+        grain = np.arange(resolution) * _GRAIN // resolution
+        painted += self.noise[:, grain][:, :, grain]
+        return (painted.clip(0, 1) * 255 + np.float32(0.5)).astype(np.uint8)
+
+
+def _spread(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    return generator.random(shape, dtype=np.float32) - np.float32(0.5)

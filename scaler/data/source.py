@@ -16,8 +16,8 @@ from scaler.errors import UserError
 
 #: Images drawn or resized at a time.
 CHUNK = 256
-#: Between the files and a resolution stands one cached copy of at least twice that, up to this many pixels.
-LARGEST_COPY = 256
+#: Between the files and a resolution stands one cached copy of at least twice that, within these bounds.
+SMALLEST_COPY, LARGEST_COPY = 64, 256
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def drawn_at(source: Source, resolution: int) -> int:
     """
     if not source.any_resolution:
         return source.native_resolution
-    copy = 2 << (resolution - 1).bit_length()
+    copy = max(SMALLEST_COPY, 2 << (resolution - 1).bit_length())
     if copy > LARGEST_COPY or resolution > source.native_resolution:
         return resolution
     return min(copy, source.native_resolution)

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scaler.data.registry import load
+from scaler.errors import UserError
+
+
+def open_set(root, resolution=16, **options):
+    return load(f"folder:{root}", largest_resolution=resolution, **options)
+
+
+def pixels(part):
+    return {image.tobytes() for image in part.images}
+
+
+def test_val_and_test_are_the_validation_and_test_part(folder):
+    root = folder({"train/a": 5, "train/b": 4, "val/a": 2, "val/b": 2, "test/a": 1, "test/b": 3})
+    data = open_set(root)
+    assert data.sizes == {"train": 9, "validation": 4, "test": 4}
+    assert data.part("test", 8).labels.tolist() == [0, 1, 1, 1]
+    assert data.part("test", 8).images.shape == (4, 8, 8, 3)
+    assert data.notes == ()
+
+
+@pytest.mark.parametrize("held", ["val", "test"])
+def test_a_single_held_out_folder_is_the_test_part(folder, held):
+    root = folder({"train/a": 10, "train/b": 10, f"{held}/a": 3, f"{held}/b": 3})
+    data = open_set(root)
+    assert data.sizes == {"train": 16, "validation": 4, "test": 6}
+    assert f"{held}/" in data.notes[0]
+    assert np.bincount(data.part("validation", 16).labels).tolist() == [2, 2]
+
+
+def test_without_held_out_folders_both_parts_are_split_off_and_disjoint(folder):
+    data = open_set(folder({"train/a": 10, "train/b": 20}))
+    assert data.sizes == {"train": 19, "validation": 5, "test": 6}
+    assert "split off" in data.notes[0]
+    parts = [pixels(data.part(name, 16)) for name in ("train", "validation", "test")]
+    assert len(parts[0] | parts[1] | parts[2]) == 30
+
+
+def test_the_split_follows_the_seed_of_the_data(folder):
+    root = folder({"train/a": 10, "train/b": 20})
+    first, same, other = (open_set(root, seed=seed) for seed in (0, 0, 1))
+    assert pixels(first.part("test", 16)) == pixels(same.part("test", 16))
+    assert pixels(first.part("test", 16)) != pixels(other.part("test", 16))
+    assert first.fingerprint == same.fingerprint != other.fingerprint
+
+
+def test_classes_are_in_natural_order(folder):
+    root = folder({f"train/class{number}": 3 for number in (10, 2, 1)})
+    assert open_set(root).classes == ("class1", "class2", "class10")
+
+
+def test_the_fingerprint_survives_copying_and_sees_a_changed_image(folder, tmp_path):
+    root = folder({"train/a": 4, "train/b": 4})
+    before = open_set(root).fingerprint
+    shutil.copytree(root, tmp_path / "copy", copy_function=shutil.copyfile)
+    assert open_set(tmp_path / "copy").fingerprint == before
+    Image.new("RGB", (40, 30)).save(root / "train/a/0.png")
+    assert open_set(root).fingerprint != before
+
+
+def test_centre_crop_and_orientation(tmp_path):
+    """A photo, red left, green in the middle, blue right, stored as it is and lying on its side."""
+    picture = np.zeros((30, 90, 3), dtype=np.uint8)
+    for third in range(3):
+        picture[:, 30 * third : 30 * third + 30, third] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 8  # to be turned by 90 degrees against the clock
+    for name in ("a", "b"):
+        (tmp_path / "set/train" / name).mkdir(parents=True)
+        for index in range(3):
+            Image.fromarray(picture).save(tmp_path / f"set/train/{name}/{index}.png")
+            turned = Image.fromarray(picture).rotate(-90, expand=True)
+            turned.save(tmp_path / f"set/train/{name}/{index}t.png", exif=exif)
+    images = open_set(tmp_path / "set").part("train", 10).images
+    assert (images[:, 1:9, 1:9] == (0, 255, 0)).all()
+
+
+@pytest.mark.parametrize("kind", ["L", "P", "CMYK", "RGBA", "LA", "1", "I;16"])
+def test_every_mode_becomes_rgb(folder, kind):
+    root = folder({"train/a": 3, "train/b": 3})
+    if kind == "I;16":
+        image = Image.fromarray(np.full((20, 20), 128 * 256, dtype=np.uint16))
+    else:
+        image = Image.new("RGB", (20, 20), (255, 255, 255)).convert(kind)
+    for index in range(3):
+        image.save(root / f"train/a/{index}.tiff")
+        os.remove(root / f"train/a/{index}.png")
+    part = open_set(root).part("train", 8)
+    expected = 128 if kind == "I;16" else 255
+    assert (part.images[part.labels == 0] == expected).all()
+
+
+def test_jpeg_is_shrunk_without_aliasing(tmp_path):
+    """A fine checkerboard is grey from afar; reading every n-th pixel would give black or white."""
+    board = np.indices((256, 256)).sum(axis=0) % 2 * 255
+    for name in ("a", "b"):
+        (tmp_path / "set/train" / name).mkdir(parents=True)
+        for index in range(3):
+            Image.fromarray(board.astype(np.uint8)).save(
+                tmp_path / f"set/train/{name}/{index}.jpg", quality=100
+            )
+    images = open_set(tmp_path / "set").part("train", 16).images.astype(int)
+    assert np.abs(images - 127.5).max() < 16
+
+
+def test_a_resolution_looks_the_same_whatever_was_drawn_before(folder, monkeypatch, tmp_path):
+    root = folder({"train/a": 4, "train/b": 4}, size=(300, 300))
+    data = open_set(root, 200)
+    for resolution in (200, 40, 17):
+        data.part("train", resolution)
+    after = data.part("train", 16).images.copy()
+    monkeypatch.setenv("SCALER_CACHE", str(tmp_path / "other"))
+    np.testing.assert_array_equal(open_set(root, 16).part("train", 16).images, after)
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ({}, "there is no folder"),
+        ({"val/a": 3, "val/b": 3}, "no folder train/"),
+        ({"train": 0}, "empty"),
+        ({"train": 3}, "no class folders"),
+        ({"train/a": 3}, "single class"),
+        ({"train/a": 3, "train/b": 0}, "train/b has no readable image"),
+        ({"train/a": 3, "train/b": 3, "val/a": 3, "val/c": 3}, "only one has: b, c"),
+        ({"train/a": 3, "train/b": 1}, "'b' has 1 training image"),
+        ({"train/a": 3, "train/b": 2}, "at least 3"),
+    ],
+)
+def test_wrong_folders_are_one_clear_error(folder, tmp_path, counts, words):
+    folder(counts)
+    with pytest.raises(UserError, match=words):
+        open_set(tmp_path / "set")
+
+
+def test_an_unreadable_image_is_named_or_left_out(folder):
+    root = folder({"train/a": 6, "train/b": 6})
+    whole = (root / "train/a/3.png").read_bytes()
+    (root / "train/a/3.png").write_bytes(whole[: len(whole) // 2])
+    (root / "train/b/1.png").write_text("no image")
+    with pytest.raises(UserError, match=r"2 image.*train/a/3\.png.*--skip-unreadable"):
+        open_set(root)
+    data = open_set(root, skip_unreadable=True)
+    assert sum(data.sizes.values()) == 10
+    assert data.notes[0].startswith("2 unreadable image(s) left out")
+
+
+def test_other_files_are_no_images(folder):
+    root = folder({"train/a": 3, "train/b": 3})
+    (root / "train/a/Thumbs.db").write_text("x")
+    (root / "train/.cache").mkdir()
+    (root / "train/a/.hidden.png").write_text("x")
+    assert sum(open_set(root).sizes.values()) == 6
+
+
+def test_small_images_are_refused_unless_asked_for(folder):
+    root = folder({"train/a": 3, "train/b": 3}, size=(40, 30))
+    assert open_set(root, 30).native_resolution == 30
+    with pytest.raises(UserError, match="30 px, smaller than the 31 px"):
+        open_set(root, 31)
+    with pytest.raises(UserError, match="30 px"):
+        open_set(root, 30).part("train", 32)
+    data = open_set(root, 48, allow_upsampling=True)
+    assert "upsampled to 48 px" in data.notes[-1]
+    assert data.part("train", 48).images.shape[1] == 48

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from scaler.data import cifar10, registry
+from scaler.data.dataset import DataSet
+from scaler.data.fractals import Settings
+from scaler.data.fractals import source as fractals
+from scaler.data.source import data_set
+from scaler.errors import MachineError, UserError
+
+PHOTOS = Path(os.environ.get("SCALER_TEST_PHOTOS", "/tmp/data"))
+
+
+def all_pixels(data: DataSet, resolution: int) -> set[bytes]:
+    parts = [data.part(name, resolution).images for name in ("train", "validation", "test")]
+    return {image.tobytes() for images in parts for image in images}
+
+
+def test_an_unknown_data_set_shows_what_there_is():
+    with pytest.raises(UserError, match=r"imagenet.*fractals, digits, cifar10, folder:PATH"):
+        registry.load("imagenet", largest_resolution=8)
+
+
+def test_the_list_of_data_sets_needs_no_torch():
+    code = "import sys; from scaler.data.registry import DATA as d; "
+    code += "print(len(d), {'torch', 'sklearn', 'numpy'} & {*sys.modules})"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown == "4 set()\n"
+
+
+def test_digits_are_scikit_learns():
+    data = registry.load("digits", largest_resolution=8)
+    assert sum(data.sizes.values()) == 1797
+    bundle = load_digits()
+    grey = {
+        np.round(image * 255 / 16).astype(np.uint8).tobytes(): int(digit)
+        for image, digit in zip(bundle.images, bundle.target, strict=True)
+    }
+    part = data.part("test", 8)
+    assert [grey[image[..., 0].tobytes()] for image in part.images] == part.labels.tolist()
+    assert len(all_pixels(data, 8)) == len(grey)
+    with pytest.raises(UserError, match="8 px"):
+        registry.load("digits", largest_resolution=16)
+
+
+TINY = Settings(parents=3, children=2, images={"train": 6, "validation": 3, "test": 3})
+
+
+def test_fractals_are_the_same_for_a_seed_and_others_for_another(monkeypatch, tmp_path):
+    data = data_set(fractals(TINY), 32)
+    first = data.part("train", 16).images.copy()
+    monkeypatch.setenv("SCALER_CACHE", str(tmp_path / "other"))
+    np.testing.assert_array_equal(data.part("train", 16).images, first)
+    other = fractals(Settings(parents=3, children=2, images=TINY.images, seed=1))
+    assert other.fingerprint != fractals(TINY).fingerprint
+    assert (data_set(other, 32).part("train", 16).images != first).mean() > 0.5
+
+
+def test_fractal_parts_are_separate_draws_of_the_same_classes():
+    data = data_set(fractals(TINY), 32)
+    assert data.sizes == {"train": 36, "validation": 18, "test": 18}
+    assert np.bincount(data.part("test", 16).labels).tolist() == [3] * 6
+    assert len(all_pixels(data, 16)) == 72
+
+
+def test_children_of_a_parent_are_more_alike_than_strangers():
+    """Mean images of classes, without colour: siblings correlate more than classes of other parents."""
+    settings = Settings(parents=6, children=3, images={"train": 24, "validation": 1, "test": 1})
+    images = data_set(fractals(settings), 32).part("train", 16).images.mean(axis=3)
+    means = images.reshape(18, 24, -1).mean(axis=1)
+    likeness = np.corrcoef(means)
+    family = np.arange(18) // 3
+    siblings = (family[:, None] == family) & ~np.eye(18, dtype=bool)
+    strangers = family[:, None] != family
+    assert likeness[siblings].mean() > likeness[strangers].mean() + 0.1
+
+
+def test_a_larger_drawing_shows_the_same_fractal():
+    """Drawn at 64 px and at 256 px, then brought to one size."""
+    data = data_set(fractals(TINY), 128)
+    coarse, fine = data.part("test", 32).images, data.part("test", 128).images
+    shrunk = fine.reshape(18, 32, 4, 32, 4, 3).mean(axis=(2, 4))
+    pairs = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(coarse, shrunk, strict=True)]
+    assert min(pairs) > 0.75
+
+
+def test_default_fractals_are_as_many_as_promised():
+    data = registry.load("fractals", largest_resolution=32)
+    assert data.sizes["train"] >= 6000
+    assert data.sizes["validation"] >= 2000
+    assert data.sizes["test"] >= 2000
+    assert len(data.classes) == Settings().classes
+
+
+@pytest.fixture
+def batches(tmp_path) -> Path:
+    """Six files like the official ones, with 20 images each, and their archive."""
+    folder = tmp_path / "official" / cifar10.BATCHES
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    for name in [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]:
+        data = generator.integers(0, 256, (20, 3072), dtype=np.uint8)
+        content = {b"data": data, b"labels": [*range(10)] * 2, b"batch_label": name.encode()}
+        # The official files were pickled by a numpy whose module had this name.
+        (folder / name).write_bytes(pickle.dumps(content, protocol=2).replace(b"numpy._core", b"numpy.core"))
+    return folder
+
+
+def check_official(data: DataSet, batches: Path) -> None:
+    assert data.classes == cifar10.CLASSES
+    assert data.sizes == {"train": 50 + 30, "validation": 20, "test": 20}
+    content = pickle.loads((batches / "test_batch").read_bytes())
+    part = data.part("test", 32)
+    assert part.images[7, 3, 5].tolist() == [content[b"data"][7][1024 * c + 32 * 3 + 5] for c in range(3)]
+    assert part.labels.tolist() == content[b"labels"]
+    assert len(all_pixels(data, 32)) == 120
+
+
+def test_cifar10_from_unpacked_batches(batches):
+    for root in (batches, batches.parent):
+        check_official(registry.load("cifar10", root=root, largest_resolution=32), batches)
+
+
+def test_cifar10_from_the_archive(batches, monkeypatch):
+    archive = batches.parent / "cifar-10-python.tar.gz"
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(batches, cifar10.BATCHES)
+    root = archive.rename(archive.parent.parent / archive.name).parent
+    with pytest.raises(UserError, match="not the official"):
+        registry.load("cifar10", root=root, largest_resolution=32)
+    digest = hashlib.sha256((root / archive.name).read_bytes()).hexdigest()
+    monkeypatch.setattr(cifar10, "SHA256", digest)
+    check_official(registry.load("cifar10", root=root, largest_resolution=32), batches)
+
+
+def test_a_batch_file_cannot_run_code(batches, tmp_path):
+    class Harm:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "harm"),)
+
+    (batches / "data_batch_3").write_bytes(pickle.dumps({b"data": Harm()}))
+    with pytest.raises(UserError, match="data_batch_3 is not a readable"):
+        registry.load("cifar10", root=batches, largest_resolution=32)
+    assert not (tmp_path / "harm").exists()
+
+
+def test_cifar10_from_class_folders(folder):
+    root = folder(
+        {f"{part}/{name}": 4 for part in ("train", "test") for name in cifar10.CLASSES}, size=(32, 32)
+    )
+    data = registry.load("cifar10", root=root, largest_resolution=32)
+    assert data.name == "cifar10"
+    assert data.classes == cifar10.CLASSES
+    assert data.sizes["test"] == 40
+
+
+def test_missing_cifar10_says_what_is_looked_for(tmp_path):
+    with pytest.raises(UserError, match=r"cifar-10-python\.tar\.gz"):
+        registry.load("cifar10", root=tmp_path, largest_resolution=32)
+
+
+def test_a_failed_download_is_the_machines_failure(monkeypatch):
+    monkeypatch.setattr(cifar10, "URL", "http://127.0.0.1:9/cifar-10-python.tar.gz")
+    with pytest.raises(MachineError, match="--data-root"):
+        registry.load("cifar10", largest_resolution=32)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (PHOTOS / "imagenette2-160").is_dir(), reason="Imagenette is not unpacked (SCALER_TEST_PHOTOS)"
+)
+def test_imagenette():
+    data = registry.load(f"folder:{PHOTOS}/imagenette2-160", largest_resolution=40)
+    assert len(data.classes) == 10
+    assert data.sizes["train"] + data.sizes["validation"] == 9469
+    assert data.sizes["test"] == 3925
+    part = data.part("test", 40)
+    first = sorted((PHOTOS / "imagenette2-160/val").glob("*/*"))[0]
+    photo = Image.open(first).convert("RGB")
+    side = min(photo.size)
+    left, top = (photo.width - side) // 2, (photo.height - side) // 2
+    direct = photo.crop((left, top, left + side, top + side)).resize((40, 40), Image.Resampling.LANCZOS)
+    assert np.abs(part.images[0].astype(int) - np.asarray(direct)).mean() < 6
