@@ -46,7 +46,7 @@ def bases() -> dict[str, NetworkSpec]:
 
 
 def base(name: str) -> NetworkSpec:
-    """The base network of this name, or the user's own: ``FILE.yaml``, ``module:function``, ``FILE.py:function``.
+    """The base of this name, or the user's own: ``FILE.yaml``, ``module:function`` or ``FILE.py:function``.
 
     Raises:
         UserError: there is none; the message shows the nearest names, or what is wrong with the user's.
