@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from scaler.networks import layers
+from scaler.networks.kernels import DepthwiseConv2d, suits
 from scaler.networks.lowering import lower
 from scaler.networks.python_network import PythonNetwork, construct
 from scaler.networks.spec import NetworkSpec
@@ -158,7 +159,9 @@ def module(layer: layers.Layer) -> nn.Module:
 
 @module.register
 def _(layer: layers.Conv) -> nn.Module:
-    return nn.Conv2d(
+    depthwise = layer.groups == layer.c_in == layer.c_out
+    kind = DepthwiseConv2d if depthwise and suits(layer.kernel, layer.padding) else nn.Conv2d
+    return kind(
         layer.c_in,
         layer.c_out,
         layer.kernel,
@@ -177,7 +180,8 @@ def _(layer: layers.Norm) -> nn.Module:
 @module.register
 def _(layer: layers.Act) -> nn.Module:
     kind = _ACTIVATIONS[layer.name]
-    return kind() if kind is nn.Sigmoid else kind(inplace=True)
+    # In place only where the gradient needs no input: SiLU and sigmoid would copy theirs first.
+    return kind(inplace=True) if kind in (nn.ReLU, nn.ReLU6) else kind()
 
 
 @module.register
