@@ -54,8 +54,8 @@ ROWS = (
     Row("mobilenet-v1", "resolution", RESOLUTION, 2.2, 72.7, "2.27, as if cut to one digit, not rounded"),
     Row(
         "mobilenet-v1", "compound", COMPOUND, 2.3, 75.6,
-        "within what rounding does: 1.3 x 224 = 291 px makes a last map of 10 px; at 288 px, a multiple of the "
-        "stride, it is 9 px and the count 2.24",
+        "within what rounding does: 1.3 x 224 = 291 px makes a last map of 10 px; at 288 px, a multiple of "
+        "the stride, it is 9 px and the count 2.24",
     ),
     Row("mobilenet-v2", "baseline", ONE, 0.3, 72.0),
     Row("mobilenet-v2", "depth", DEPTH, 1.2, 76.8),

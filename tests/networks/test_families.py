@@ -1,9 +1,11 @@
 """Every base network against figures of others, and against fvcore at random multipliers."""
 
+import csv
 import random
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -69,6 +71,7 @@ SMALL_PARAMS = {
     "wide-resnet-16-4": 2748890,
 }
 
+ROOT = Path(__file__).parents[2]
 ALL = tuple(bases())
 RESIDUAL = ("effnet-b0", "resnet-18", "se-resnet-50", "mobilenet-v2", "resnet-20", "wide-resnet-16-4")
 
@@ -114,6 +117,16 @@ def test_small_networks_have_the_papers_weights(name):
     spec = base(name)
     assert (spec.resolution, spec.classes) == (32, 10)
     assert cost(spec).params == SMALL_PARAMS[name]
+
+
+def test_committed_table_is_up_to_date():
+    """``python -m tests.benchmarks.bases_table`` writes it."""
+    rows = csv.DictReader((ROOT / "results/reference/bases.csv").read_text().splitlines())
+    committed = {row["name"]: row for row in rows}
+    assert set(committed) == set(ALL)
+    for name, row in committed.items():
+        counted = cost(base(name))
+        assert {key: int(row[key]) for key in asdict(counted)} == asdict(counted)
 
 
 def test_all_names_are_there():

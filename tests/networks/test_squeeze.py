@@ -89,24 +89,28 @@ def test_standard_position_is_before_the_addition_and_post_after_the_activation(
     assert order("identity") == ["shortcut.se"]
 
 
-def test_stages_are_runs_of_one_map_size():
-    blocks = {
-        "resnet-50": 4,
-        "vgg-16": 5,
-        "googlenet": 3,
-        "inception-v3": 3,
-        "densenet-121": 4,
-        "effnet-b0": 5,
-    }
-    for name, stages in blocks.items():
-        whole = added(name)
-        parts = [added(name, stages=[number]) for number in range(1, stages + 1)]
-        if name == "effnet-b0":
-            continue
-        assert sum(parts) == whole, name
-        assert added(name, skip_last_stage=True) == whole - parts[-1]
-        with pytest.raises(UserError, match=f"has stages 1 to {stages}; there is no stage {stages + 1}"):
-            with_se(base(name), stages=[stages + 1])
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [("resnet-50", 4), ("vgg-16", 5), ("googlenet", 3), ("inception-v3", 3), ("densenet-121", 4)],
+)
+def test_stages_are_runs_of_one_map_size(name, stages):
+    whole = added(name)
+    parts = [added(name, stages=[number]) for number in range(1, stages + 1)]
+    assert sum(parts) == whole
+    assert added(name, skip_last_stage=True) == whole - parts[-1]
+    with pytest.raises(UserError, match=f"has stages 1 to {stages}; there is no stage {stages + 1}"):
+        with_se(base(name), stages=[stages + 1])
+
+
+def test_it_replaces_what_efficientnet_has():
+    assert with_se(base("effnet-b0"), 4).stages == base("effnet-b0").stages
+    assert added("effnet-b0", reduction=16) < 0
+    assert with_se(base("effnet-b0"), 4, skip_last_stage=True).stages[-1].se is None
+
+
+def test_identity_position_in_mobilenet_is_where_shapes_stay():
+    network = build(with_se(base("mobilenet-v2"), position="identity"))
+    assert sum(isinstance(part, Gate) for part in network.modules()) == 10
 
 
 def test_pooling_and_transitions_have_none():

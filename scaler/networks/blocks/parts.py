@@ -88,12 +88,9 @@ def with_shortcut(
     on_shortcut = gate(se, c_out, style, "identity")
     if on_shortcut is not None:
         shortcut = seq(project=shortcut, se=on_shortcut)
-    branch = seq(
-        pre=gate(se, c_in, style, "pre"),
-        **dict(body.children),
-        se=gate(se, c_out, style, "standard"),
-        drop=drop_path(style),
-    )
+    start = seq(pre=gate(se, c_in, style, "pre"))
+    end = seq(se=gate(se, c_out, style, "standard"), drop=drop_path(style))
+    branch = Seq((*start.children, *body.children, *end.children))
     block = Residual(branch, shortcut, Act(style.activation) if act else None)
     after = gate(se, c_out, style, "post")
     return seq(block=block, se=after) if after is not None else block
