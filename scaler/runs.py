@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 import filelock
 import yaml
 
-from scaler import __version__
 from scaler.errors import MachineError, UserError
+from scaler.version import __version__
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -281,14 +281,10 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """The processor, and how many cores this process may use."""
-    return {"system": platform.platform(), "processor": _processor(), "cores": cores()}
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
+    """The processor, and how many of its cores this process may use."""
     allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
+    count = len(allowed(0)) if allowed else os.cpu_count() or 1
+    return {"system": platform.platform(), "processor": _processor(), "cores": count}
 
 
 def _processor() -> str:

@@ -14,6 +14,8 @@ import typer
 
 from scaler.cli.bases import bases
 from scaler.cli.data import data
+from scaler.cli.pareto import pareto
+from scaler.cli.plot import plot
 from scaler.cli.profile import profile
 from scaler.cli.scale import scale
 from scaler.cli.search import search
@@ -34,7 +36,7 @@ def _program() -> None:
     """Keep ``scaler COMMAND`` even where one command alone is registered."""
 
 
-for command in (search, scale, profile, bases, spaces, data):
+for command in (search, scale, pareto, plot, profile, bases, spaces, data):
     app.command()(command)
 
 

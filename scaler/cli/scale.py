@@ -124,7 +124,7 @@ def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, tr
     """Train if asked to, write the run's files, print the curve."""
     from scaler.curves.export import export_networks
     from scaler.curves.scale_up import curve_rows
-    from scaler.report.columns import CURVE_COLUMNS, curve_frame
+    from scaler.report.columns import CSV_FORMATS, CURVE_COLUMNS, curve_frame
     from scaler.report.pictures import save_pictures
     from scaler.report.tables import growth_lines, records, rich_table
     from scaler.search.strategies import strategy
@@ -145,7 +145,7 @@ def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, tr
                 on_progress=on_progress,
             )
     frame = curve_frame(curve_rows(prepared, seen))
-    run.write_csv("curve.csv", frame)
+    run.write_csv("curve.csv", frame, CSV_FORMATS)
     export_networks(run, prepared, training if train else None)
     drop_checkpoints(run)
     if train:

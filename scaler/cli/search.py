@@ -87,7 +87,7 @@ def _run(output: Output, session: Session, results: Path, name: str | None, stor
 
 def _train(output: Output, session: Session, run: Run, storage: str | None) -> None:
     """Run the trainings, write the run's files, print the result."""
-    from scaler.report.columns import candidate_frame
+    from scaler.report.columns import CSV_FORMATS, candidate_frame
     from scaler.report.pictures import save_pictures
     from scaler.report.search_report import (
         COEFFICIENTS_FILE,
@@ -101,7 +101,7 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> N
     from scaler.search.trainings import run_trainings
 
     kept = session.problem.candidates.kept
-    run.write_csv("candidates.csv", candidate_frame(kept, session.problem.candidates.left_out))
+    run.write_csv("candidates.csv", candidate_frame(kept, session.problem.candidates.left_out), CSV_FORMATS)
     with output.tracking("Training", session.plan.train_flops) as on_progress:
         seen = run_trainings(
             run,

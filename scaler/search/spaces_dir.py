@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import scaler
-
 
 def spaces_directory() -> Path:
     """The directory of the YAML files that ship with Scaler."""
-    package = Path(scaler.__file__).parent
+    package = Path(__file__).parents[1]
     installed = package / "search_spaces"
     return installed if installed.is_dir() else package.parent / "search_spaces"
 
