@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from scaler.errors import MachineError
 from scaler.networks.build import Network
 from scaler.networks.spec import NetworkSpec
 
@@ -65,8 +66,24 @@ def latency(
 
     Raises:
         UserError: the resolution is too small for the network's strides.
+        MachineError: it does not fit into the memory.
     """
     device = torch.device(device)
+    try:
+        times = _times(spec, batch, device, threads, seconds)
+    except RuntimeError as error:
+        if "memory" not in str(error):
+            raise
+        raise MachineError(
+            f"{spec.name} with {batch} images of {spec.resolution} px does not fit into the memory of "
+            f"{device}; try a smaller batch"
+        ) from error
+    low, median, high = statistics.quantiles(times, n=4, method="inclusive")
+    return Latency(median, low, high, batch, threads, len(times), str(device))
+
+
+def _times(spec: NetworkSpec, batch: int, device: torch.device, threads: int, seconds: float) -> list[float]:
+    """Milliseconds of the timed passes."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _threads(threads):
         network = Network(spec).eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         images = torch.rand(batch, 3, spec.resolution, spec.resolution)
@@ -76,8 +93,7 @@ def latency(
         times: list[float] = []
         while len(times) < _FEWEST or (len(times) < _MOST and sum(times) < 1e3 * seconds):
             times.append(_pass(network, images))
-    low, median, high = statistics.quantiles(times, n=4, method="inclusive")
-    return Latency(median, low, high, batch, threads, len(times), str(device))
+    return times
 
 
 @torch.inference_mode()

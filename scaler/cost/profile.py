@@ -7,18 +7,23 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from scaler.cost.closed_form import Cost, layer_cost
+from scaler.cost.closed_form import cost as closed_form
 from scaler.errors import UserError
 from scaler.networks.layers import Layer, Seq, Shape
 from scaler.networks.lowering import lower
+from scaler.networks.python_network import PythonNetwork
 from scaler.networks.scale import effective, scale
 from scaler.networks.spec import NetworkSpec
 from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.rounding import Rounding
 
+#: fvcore runs what it counts; networks with more parameters or activations than this are only worked out.
+_MOST_NUMBERS = 2_000_000_000
+
 
 @dataclass(frozen=True)
 class Profile:
-    """What a network costs, counted by fvcore.
+    """What a network costs.
 
     Attributes:
         spec: the network.
@@ -27,6 +32,7 @@ class Profile:
         rounding: how they became whole numbers.
         cost: of the network.
         base_cost: of the base.
+        counted_by: ``fvcore``, or ``closed form`` for networks too large to run here.
     """
 
     spec: NetworkSpec
@@ -35,6 +41,7 @@ class Profile:
     rounding: Rounding
     cost: Cost
     base_cost: Cost
+    counted_by: str
 
     @property
     def effective(self) -> Multipliers:
@@ -62,6 +69,7 @@ class Profile:
             "classes": self.spec.classes,
             "nominal": asdict(self.nominal),
             "rounding": asdict(self.rounding),
+            "counted_by": self.counted_by,
         }
 
 
@@ -79,13 +87,23 @@ def profile(
     Raises:
         UserError: the resolution is too small for the network's strides.
     """
-    from scaler.cost.counting import count_by_blocks  # fvcore needs torch
-
     spec = scale(base, multipliers, rounding)
     if pixels is not None:
         spec = replace(spec, resolution=pixels)
         multipliers = replace(multipliers, resolution=pixels / base.resolution)
-    return Profile(spec, base, multipliers, rounding, count_by_blocks(spec), count_by_blocks(base))
+    cost, counted_by = _count(spec)
+    return Profile(spec, base, multipliers, rounding, cost, _count(base)[0], counted_by)
+
+
+def _count(spec: NetworkSpec) -> tuple[Cost, str]:
+    """The cost of a network, and who counted it; tests hold the two equal."""
+    from scaler.cost.counting import count_by_blocks  # fvcore needs torch
+
+    if not isinstance(spec, PythonNetwork):
+        expected = closed_form(spec)
+        if max(expected.activations, expected.params) > _MOST_NUMBERS:
+            return expected, "closed form"
+    return count_by_blocks(spec), "fvcore"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,30 @@
+"""A command line run in this process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from scaler.cli.main import main
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command printed, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys, monkeypatch) -> Callable[..., Ran]:
+    """``run("profile", "effnet-b0", "--json")``."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def run_command(*arguments: str) -> Ran:
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        return Ran(end.value.code or 0, *capsys.readouterr())
+
+    return run_command
