@@ -8,12 +8,12 @@ from dataclasses import asdict, astuple, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
 
 from scaler.errors import UserError
 from scaler.scaling.multipliers import Coefficients
 from scaler.scaling.shares import CORNERS, Shares
-from scaler.search.comparison import Comparison, best_set, compare, seeds_to_decide
+from scaler.search.comparison import Comparison, compare, seeds_to_decide
+from scaler.search.surface import Belief, surface_of, values_of
 from scaler.search.types import Contest, Observation
 
 Metric = Literal["accuracy", "loss"]
@@ -55,8 +55,8 @@ class Answer:
         ties: candidates that cannot be told from the best, the chosen one first.
         decided: ``ties`` is the chosen one alone.
         compound: probability that the best compound candidate beats each single dimension, by name.
-        seeds_needed: per candidate in ``ties``, to see the observed lead with 80 % power; None if decided or
-            if there is no lead that any number of seeds could show.
+        seeds_needed: per candidate in ``ties``, to see the lead over the next best with 80 % power; None if
+            decided, or if there is no lead that any number of seeds could show.
         more_flops: training FLOPs that these seeds would cost beyond what was spent; None likewise.
         metric: what was compared.
         standings: every candidate, best first.
@@ -91,8 +91,11 @@ def select(
 ) -> Answer:
     """Choose among candidates by what was seen, and say how sure that is.
 
-    Candidates are compared within a rung only, paired by repetition. A candidate that stopped early is
-    compared at the rung where it stopped, with all that were trained as far.
+    The choice and the ties are by belief (:mod:`scaler.search.surface`): trainings are compared within a
+    rung, paired by repetition, pooled with their neighbours on the triangle, and short ones count for what
+    they tell of full ones. ``ties`` are the fewest candidates that hold the best one with ``confidence``,
+    trained or not; one that diverged with any seed is never among them. Without repeated seeds the noise is
+    what the smooth surface leaves unexplained.
 
     Raises:
         UserError: nothing was trained, or every training diverged.
@@ -103,21 +106,20 @@ def select(
         reason = "every training diverged: lower the learning rate" if seen else "nothing was trained"
         raise UserError(f"no candidate can be chosen: {reason}")
     reached = {o.candidate: max(p.rung for p in usable if p.candidate == o.candidate) for o in usable}
-    rungs = {rung: _compare(usable, rung, metric) for rung in set(reached.values())}
-    order = sorted(reached, key=lambda c: (-reached[c], -_mean(rungs[reached[c]], c)))
-    chosen, top = order[0], rungs[reached[order[0]]]
-    open_sets = {rung: best_set(comparison, CONFIDENCE) for rung, comparison in rungs.items()}
-    tied = tuple(c for c in order if c == chosen or c in open_sets[reached[c]])
-    seeds_needed, more_flops = _proposal(contest, tied, top, seen)
+    belief, _ = surface_of(contest).fit(values_of(seen, metric))
+    order = sorted(reached, key=lambda c: -belief.mean[c])
+    tied = _ties(belief, order[0], unstable)
+    top = _compare(usable, reached[order[0]], metric)
+    seeds_needed, more_flops = _proposal(contest, belief, order, tied, top, seen)
     return Answer(
-        candidate=chosen,
-        coefficients=coefficients[chosen],
-        shares=contest.shares[chosen],
+        candidate=order[0],
+        coefficients=coefficients[order[0]],
+        shares=contest.shares[order[0]],
         intervals=_intervals(contest, coefficients, tied),
         confidence=CONFIDENCE,
         ties=tied,
         decided=len(tied) == 1,
-        compound=_compound(contest, reached, rungs),
+        compound=_compound(contest, belief, unstable),
         seeds_needed=seeds_needed,
         more_flops=more_flops,
         metric=metric,
@@ -126,15 +128,25 @@ def select(
     )
 
 
+def _ties(belief: Belief, chosen: int, unstable: set[int]) -> tuple[int, ...]:
+    """The chosen candidate, then the likeliest others until together they hold the best one."""
+    eligible = np.array([c not in unstable for c in range(len(belief.mean))])
+    probability = belief.best_probability(eligible)
+    tied, held = [chosen], probability[chosen]
+    for candidate in np.argsort(-probability, kind="stable"):
+        if held >= CONFIDENCE:
+            break
+        if candidate != chosen and eligible[candidate]:
+            tied.append(int(candidate))
+            held += probability[candidate]
+    return tuple(tied)
+
+
 def _compare(usable: Sequence[Observation], rung: int, metric: Metric) -> Comparison:
     """The comparison at a rung; larger is better (the loss changes its sign)."""
     sign = 1.0 if metric == "accuracy" else -1.0
     values = {(o.candidate, o.repetition): sign * float(getattr(o, metric)) for o in usable if o.rung == rung}
     return compare(values)
-
-
-def _mean(comparison: Comparison, candidate: int) -> float:
-    return float(comparison.means[comparison.candidates.index(candidate)])
 
 
 def _intervals(
@@ -148,35 +160,36 @@ def _intervals(
     }
 
 
-def _compound(contest: Contest, reached: dict[int, int], rungs: dict[int, Comparison]) -> dict[str, float]:
-    """Probability that the best compound candidate beats each single dimension, at the last shared rung."""
-    inner = [c for c in reached if min(astuple(contest.shares[c])) >= COMPOUND_SHARE]
+def _compound(contest: Contest, belief: Belief, unstable: set[int]) -> dict[str, float]:
+    """Probability that the best compound candidate beats each single dimension."""
+    shares = np.array([astuple(s) for s in contest.shares])
+    stable = [c for c in range(len(shares)) if c not in unstable]
+    inner = [c for c in stable if shares[c].min() >= COMPOUND_SHARE]
     if not inner:
         return {}
-    best = max(inner, key=lambda c: (reached[c], _mean(rungs[reached[c]], c)))
+    best = max(inner, key=lambda c: belief.mean[c])
     result = {}
-    for name, corner in CORNERS.items():
-        axis = astuple(corner).index(1.0)
-        alone = max(reached, key=lambda c: astuple(contest.shares[c])[axis])
-        if astuple(contest.shares[alone])[axis] < 1 - COMPOUND_SHARE:
-            continue
-        comparison = rungs[min(reached[best], reached[alone])]
-        i, j = comparison.candidates.index(best), comparison.candidates.index(alone)
-        error, gap = comparison.difference_error(i, j), comparison.means[i] - comparison.means[j]
-        certain = error == 0 and gap != 0
-        t = math.copysign(math.inf, gap) if certain else gap / error if comparison.freedom else math.nan
-        result[name] = float(stats.t.cdf(t, max(comparison.freedom, 1)))
+    for axis, name in enumerate(CORNERS):
+        alone = max(stable, key=lambda c: shares[c, axis])
+        if shares[alone, axis] >= 1 - COMPOUND_SHARE:
+            result[name] = belief.beats(best, alone)
     return result
 
 
 def _proposal(
-    contest: Contest, tied: Sequence[int], top: Comparison, seen: Sequence[Observation]
+    contest: Contest,
+    belief: Belief,
+    order: Sequence[int],
+    tied: Sequence[int],
+    top: Comparison,
+    seen: Sequence[Observation],
 ) -> tuple[int | None, float | None]:
-    """Seeds per tied candidate that would show the observed lead, and what they would cost."""
-    rivals = [c for c in tied[1:] if c in top.candidates]
+    """Seeds per tied candidate that would show the believed lead, and what they would cost."""
+    rivals = [c for c in order if c in tied[1:]]
     if not rivals or top.freedom == 0:
         return None, None
-    wanted = seeds_to_decide(_mean(top, tied[0]) - _mean(top, rivals[0]), top.variance, CONFIDENCE)
+    gap = float(belief.mean[tied[0]] - belief.mean[rivals[0]])
+    wanted = seeds_to_decide(gap, top.variance, CONFIDENCE)
     if math.isinf(wanted):
         return None, None
     last = len(contest.rungs) - 1
@@ -223,20 +236,22 @@ def _notes(
         listed = ", ".join(map(str, sorted(unstable)))
         notes.append(f"Candidates {listed} diverged in at least one training and cannot be chosen.")
     if top.freedom == 0:
-        notes.append("Nothing was repeated, so the noise is unknown and no candidate can be ruled out.")
-    elif len(tied) == len(reached) > 1:
+        notes.append(
+            "No seed was repeated: the noise was judged by how far candidates lie off a smooth surface."
+        )
+    if len(tied) == len(contest.shares) - len(unstable) > 1:
         notes.append("No candidate can be told from the best: the choice is little better than a guess.")
     elif len(tied) > 1:
-        notes.append(f"{len(tied)} of {len(reached)} candidates cannot be told from the best.")
+        notes.append(f"{len(tied)} of {len(contest.shares)} candidates cannot be told from the best.")
     if len(tied) > 1 and seeds_needed is not None:
         notes.append(
             f"About {seeds_needed} seeds per candidate would show the observed lead with 80 % power."
         )
-    early = [c for c in reached if reached[c] < max(reached.values())]
+    early = [c for c in reached if reached[c] < len(contest.rungs) - 1]
     if early:
         notes.append(
-            f"{len(early)} of {len(reached)} candidates stopped before epoch {contest.rungs[-1]}; they were "
-            "compared at the epoch where they stopped, where rankings may differ."
+            f"{len(early)} of {len(contest.shares)} candidates stopped before epoch {contest.rungs[-1]}: "
+            "what they would have reached is judged by the others."
         )
     return notes
 

@@ -1,0 +1,191 @@
+"""What short, noisy trainings say about a full training: a Gaussian process on the triangle and its rungs.
+
+A value of candidate ``c`` with the seeds of repetition ``r`` at rung ``k`` is modelled as
+
+    level(k) + quality(c) + lag(c, k) + luck(r, k) + noise(c, r, k)
+
+``quality`` is what is sought: the candidate's worth at the last rung, a smooth surface over the shares plus
+a part of the candidate's own. ``lag`` is the bias of short trainings: a random walk in log(epochs) that ends
+at 0 at the last rung, half of it smooth over the triangle. ``luck`` is shared by all candidates of a
+repetition. ``noise`` has a part that stays with a training and one of each rung. How large these are
+is not estimated but averaged over: a grid of settings, each weighted by its marginal likelihood, with the
+scale of the noise integrated out (Rasmussen & Williams 2006, sections 2.7 and 5.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from functools import cached_property, lru_cache
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scaler.scaling.shares import Shares
+from scaler.search.types import Contest, Observation
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+#: Standard deviations in units of a training's noise at the last rung: of quality; of lag at the first
+#: rung, against that of quality; of what early rungs add to the noise; and the part of noise that stays.
+SETTINGS = np.array(list(product((0.3, 1.0, 3.0, 10.0), (0.3, 1.0), (0.5, 2.0), (0.3, 0.8))))
+#: Shares this far apart are no more than loosely related.
+LENGTH = 0.4
+#: A candidate's own part of quality, against the smooth one (standard deviations).
+OWN = 0.5
+#: Variance of luck, against that of noise.
+LUCK = 1.0
+#: Variance of levels: so large that only differences within a rung count.
+LEVEL = 1e4
+#: Above so many values, the lowest rungs are left out: they add time and hardly any knowledge.
+MOST = 150
+_DRAWS = np.random.default_rng(0).standard_normal((2000, 400))
+
+
+@dataclass(frozen=True)
+class Values:
+    """Observed values by candidate, repetition and rung, four arrays ``[N]``; larger is better."""
+
+    candidate: Indices
+    repetition: Indices
+    rung: Indices
+    value: Array
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What is believed of every candidate's quality, up to a common constant: ``[C]`` and ``[C, C]``."""
+
+    mean: Array
+    covariance: Array
+
+    @cached_property
+    def draws(self) -> Array:
+        """``[2000, C]``: possible qualities. The same random numbers every time."""
+        values, vectors = np.linalg.eigh(self.covariance)
+        root = vectors * np.sqrt(np.maximum(values, 0))
+        normal = _DRAWS[:, : len(values)]
+        if normal.shape[1] < len(values):
+            normal = np.random.default_rng(0).standard_normal((len(_DRAWS), len(values)))
+        draws: Array = self.mean + normal @ root.T
+        return draws
+
+    def best_probability(self, eligible: NDArray[np.bool_]) -> Array:
+        """``[C]``: probability of being the best among the eligible."""
+        winners = np.where(eligible, self.draws, -np.inf).argmax(axis=1)
+        return np.bincount(winners, minlength=len(self.mean)) / len(winners)
+
+    def beats(self, one: int, other: int) -> float:
+        """Probability that a candidate is better than another."""
+        return float(np.mean(self.draws[:, one] > self.draws[:, other]))
+
+
+class Surface:
+    """The model for a set of candidates and rungs. Covariances are ``[M, ., .]``, one per setting."""
+
+    def __init__(self, shares: Sequence[Shares], rungs: Sequence[int], settings: Array = SETTINGS) -> None:
+        points = np.array([astuple(s) for s in shares])
+        squares = ((points[:, None] - points) ** 2).sum(axis=-1)
+        smooth, own = np.exp(-squares / (2 * LENGTH**2)), np.eye(len(points))
+        epochs = np.log(np.array(rungs, dtype=float))
+        way = (epochs[-1] - epochs) / max(epochs[-1] - epochs[0], 1e-9)
+        signal, lag, growth, steady = (column[:, None, None] for column in settings.T)
+        self.rungs = len(rungs)
+        self.quality = signal**2 * (smooth + OWN**2 * own)
+        self._lag = (signal * lag) ** 2 * (smooth + own) / 2
+        self._way = np.minimum.outer(way, way)
+        spread = 1 + growth * way[None, :, None]
+        self._noise = spread * np.swapaxes(spread, 1, 2) * (steady + (1 - steady) * np.eye(len(rungs)))
+
+    def only(self, setting: int) -> Surface:
+        """The model with one of its settings."""
+        result = object.__new__(Surface)
+        result.rungs, result._way = self.rungs, self._way
+        result.quality, result._lag = self.quality[[setting]], self._lag[[setting]]
+        result._noise = self._noise[[setting]]
+        return result
+
+    def covariance(self, a: Values, b: Values) -> Array:
+        """``[M, N_a, N_b]`` between values (not between what they estimate)."""
+        candidates, rungs = np.ix_(a.candidate, b.candidate), np.ix_(a.rung, b.rung)
+        same_repetition = a.repetition[:, None] == b.repetition
+        same_training = same_repetition & (a.candidate[:, None] == b.candidate)
+        every = slice(None)
+        lag = self._lag[(every, *candidates)] * self._way[rungs]
+        noise = self._noise[(every, *rungs)] * (LUCK * same_repetition + same_training)
+        level = LEVEL * (a.rung[:, None] == b.rung)
+        total: Array = self.quality[(every, *candidates)] + lag + noise + level
+        return total
+
+    def fit(self, values: Values) -> tuple[Belief, Array]:
+        """The belief after seeing the values, and the weight of every setting ``[M]``."""
+        y, freedom = _within_rungs(values)
+        root = np.linalg.cholesky(self.covariance(values, values))
+        cross = np.swapaxes(self.quality[:, :, values.candidate], 1, 2)
+        target = np.broadcast_to(y[:, None], (len(root), len(y), 1))
+        solved = np.linalg.solve(root, np.concatenate([cross, target], axis=2))
+        known, scaled = solved[:, :, :-1], solved[:, :, -1]
+        squares = (scaled**2).sum(axis=1) + 1e-12
+        evidence = -np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1) - freedom / 2 * np.log(squares)
+        weights = np.exp(evidence - evidence.max())
+        weights /= weights.sum()
+        means = np.einsum("mnc,mn->mc", known, scaled)
+        left = self.quality - np.swapaxes(known, 1, 2) @ known
+        left *= (squares / max(freedom, 1))[:, None, None]
+        mean = weights @ means
+        between = means - mean
+        covariance = np.einsum("m,mcd->cd", weights, left) + (weights[:, None] * between).T @ between
+        return Belief(mean, covariance), weights
+
+    def foresee(self, values: Values, asked: Values) -> tuple[Array, Array]:
+        """Covariances, after seeing ``values``, of every quality with the values asked for ``[C, A]``, and
+        of these with each other ``[A, A]``; by the model's first setting."""
+        inverse = np.linalg.inv(self.covariance(values, values)[0])
+        y, freedom = _within_rungs(values)
+        variance = y @ inverse @ y / max(freedom, 1)
+        cross = self.covariance(asked, values)[0]
+        about = self.quality[0][:, asked.candidate] - self.quality[0][:, values.candidate] @ inverse @ cross.T
+        between = self.covariance(asked, asked)[0] - cross @ inverse @ cross.T
+        return variance * about, variance * between
+
+
+@lru_cache(maxsize=32)
+def _surface(shares: tuple[Shares, ...], rungs: tuple[int, ...]) -> Surface:
+    return Surface(shares, rungs)
+
+
+def surface_of(contest: Contest) -> Surface:
+    """The model of a contest; made once for the same candidates and rungs."""
+    return _surface(contest.shares, contest.rungs)
+
+
+def values_of(seen: Sequence[Observation], metric: str = "accuracy") -> Values:
+    """Values of completed trainings by candidates that never diverged; a loss changes its sign."""
+    unstable = {o.candidate for o in seen if o.state == "diverged"}
+    usable = [o for o in seen if o.state == "complete" and o.candidate not in unstable]
+    usable.sort(key=lambda o: (o.candidate, o.repetition, o.rung))
+    rungs = sorted({o.rung for o in usable})
+    while len(rungs) > 1 and sum(o.rung in rungs for o in usable) > MOST:
+        if len({o.candidate for o in usable if o.rung in rungs[1:]}) < len({o.candidate for o in usable}):
+            break
+        rungs = rungs[1:]
+    kept = [o for o in usable if o.rung in rungs]
+    sign = 1.0 if metric == "accuracy" else -1.0
+    return Values(
+        candidate=np.array([o.candidate for o in kept], dtype=np.int64),
+        repetition=np.array([o.repetition for o in kept], dtype=np.int64),
+        rung=np.array([o.rung for o in kept], dtype=np.int64),
+        value=sign * np.array([getattr(o, metric) for o in kept], dtype=float),
+    )
+
+
+def _within_rungs(values: Values) -> tuple[Array, int]:
+    """Values less the mean of their rung, and the degrees of freedom left."""
+    y = values.value.copy()
+    rungs = np.unique(values.rung)
+    for rung in rungs:
+        at = values.rung == rung
+        y[at] -= y[at].mean()
+    return y, len(y) - len(rungs)
