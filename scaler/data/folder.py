@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -140,13 +140,14 @@ def _files(root: Path, part: str, classes: tuple[str, ...]) -> Files:
     paths: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
+        top = os.path.join(root, "")
         found = [
-            os.path.join(folder, file)
+            os.path.join(folder, file).removeprefix(top)
             for folder, _, files in os.walk(root / part / name)
             for file in files
             if _is_image(file)
         ]
-        paths += sorted(os.path.relpath(path, root) for path in found)
+        paths += sorted(found)
         labels += [label] * len(found)
     return Files(tuple(paths), np.array(labels, dtype=np.int64))
 
@@ -168,7 +169,12 @@ def _without(files: Files, gone: set[str]) -> Files:
 
 
 def _is_image(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in Image.registered_extensions()
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in _extensions()
+
+
+@lru_cache(1)
+def _extensions() -> frozenset[str]:
+    return frozenset(Image.registered_extensions())
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -185,7 +191,7 @@ def _examined(root: Path, folders: Mapping[str, Files]) -> tuple[dict[str, int],
     paths = [path for files in folders.values() for path in files.paths]
     key = hashlib.sha256(str(root.resolve()).encode())
     for path in paths:
-        status = os.stat(root / path)
+        status = os.stat(os.path.join(root, path))
         key.update(f"{path}:{status.st_size}:{status.st_mtime_ns};".encode())
 
     def examine() -> list[tuple[int, str]]:

@@ -28,7 +28,9 @@ def test_an_epoch_does_not_depend_on_those_before():
     after = list(batches.epoch(3, 1))
     alone = list(Batches(numbered(10, 8), 4, PLAIN).epoch(3, 1))
     assert all(
-        torch.equal(a, b) for left, right in zip(after, alone, strict=True) for a, b in zip(left, right)
+        torch.equal(a, b)
+        for left, right in zip(after, alone, strict=True)
+        for a, b in zip(left, right, strict=True)
     )
     other = next(iter(batches.epoch(4, 1)))
     assert not torch.equal(other[0], alone[0][0])
