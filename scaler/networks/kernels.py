@@ -75,6 +75,9 @@ def weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: Pair, p
     farthest = columns // 2 - 1
     parts = []
     for shift in range(farthest, -farthest - 1, -1):
+        if abs(shift) >= x.shape[3]:  # moved out of sight
+            parts.append(weight.new_zeros(channels, 1, rows, 1))
+            continue
         moved = functional.pad(x, (shift, -shift, explicit, explicit)) if shift or explicit else x
         part = _convolution_backward(
             gradient, moved, narrow, stride, (padding[0] - explicit, 1), to_weight=True

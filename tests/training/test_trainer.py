@@ -1,0 +1,219 @@
+import dataclasses
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+from toy import SIZES, data_set, network
+
+from scaler.cost.closed_form import cost
+from scaler.data.dataset import DataSet, Part
+from scaler.training import checkpoint as files
+from scaler.training.device import Device
+from scaler.training.optimiser import optimiser
+from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds
+from scaler.training.trainer import evaluate, fresh, prepared, train, trained
+
+CPU = Device()
+SEEDS = TrainingSeeds(weights=1, order=2)
+RECIPE = Recipe(epochs=3, batch_size=24, learning_rate=0.4, regularise=True)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def run(recipe=RECIPE, seeds=SEEDS, *, stops=(3,), spec=None, data=None, **rest):
+    return train(spec or network(), recipe, data or data_set(), seeds, stops=stops, device=CPU, **rest)
+
+
+def timeless(evaluations: list[Evaluation]) -> list[Evaluation]:
+    return [dataclasses.replace(evaluation, seconds=0.0) for evaluation in evaluations]
+
+
+def equal(a: object, b: object) -> bool:
+    """Equal to the last bit, through dictionaries and lists of tensors."""
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return a == b
+
+
+def test_learns_what_can_be_learnt():
+    recipe = Recipe(epochs=12, batch_size=12, learning_rate=0.8, flip=False, shift=0)
+    first, last = run(recipe, stops=(1, 12))
+    assert last.accuracy > 0.8
+    assert last.loss < first.loss
+
+
+def test_fits_a_tiny_set_by_heart():
+    """Labels without any meaning: only a network that is really trained can know them."""
+    random = np.random.default_rng(0)
+    part = Part(random.integers(0, 256, (16, 8, 8, 3), dtype=np.uint8), np.arange(16) % 4)
+    sizes = {"train": 16, "validation": 16, "test": 16}
+    data = DataSet("noise", tuple("abcd"), sizes, 8, "noise", (), lambda name, resolution: part)
+    recipe = Recipe(epochs=30, batch_size=8, learning_rate=1.6, flip=False, shift=0, label_smoothing=0)
+    (last,) = run(recipe, stops=(30,), data=data)
+    assert last.accuracy == 1.0
+
+
+def test_counts_images_and_flops(tmp_path):
+    calls = []
+    first, last = run(stops=(1, 3), on_epoch=calls.append)
+    spec = prepared(network(), RECIPE, data_set())
+    assert (first.epochs, last.epochs) == (1, 3)
+    assert (first.images, last.images) == (96, 288)
+    assert last.train_flops == 3 * cost(spec).flops * 288
+    assert calls == [1, 2, 3]
+    assert 0 < first.seconds < last.seconds
+
+
+def test_subset_of_images():
+    (last,) = run(dataclasses.replace(RECIPE, images=50), stops=(1,))
+    assert last.images == 48  # two batches of 24; the remainder waits for the next epoch's order
+
+
+def test_stopping_and_going_on_changes_no_bit(tmp_path):
+    whole, stopped = tmp_path / "whole.pt", tmp_path / "stopped.pt"
+    expected = run(stops=(1, 2, 3), checkpoint=whole)
+    run(stops=(1,), checkpoint=stopped)
+    torch.manual_seed(99)  # the process's own generator has no say
+    run(stops=(1, 2), checkpoint=stopped)
+    found = run(stops=(1, 2, 3), checkpoint=stopped)
+    assert timeless(found) == timeless(expected)
+    a, b = files.load(whole), files.load(stopped)
+    assert equal(a.network, b.network)
+    assert equal(a.optimiser, b.optimiser)
+
+
+def test_stops_on_the_way_change_no_bit(tmp_path):
+    often, once = tmp_path / "often.pt", tmp_path / "once.pt"
+    run(stops=(1, 2, 3), checkpoint=often)
+    run(stops=(3,), checkpoint=once)
+    assert equal(files.load(often).network, files.load(once).network)
+
+
+def test_another_process_goes_on_to_the_last_bit(tmp_path):
+    whole, stopped = tmp_path / "whole.pt", tmp_path / "stopped.pt"
+    expected = run(stops=(1, 3), checkpoint=whole)
+    program = (
+        "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import test_trainer as t\n"
+        "t.torch.set_num_threads(1)\n"
+        "t.run(stops=(1,), checkpoint=pathlib.Path(sys.argv[2]))"
+    )
+    folder = str(Path(__file__).parent)
+    subprocess.run([sys.executable, "-c", program, folder, str(stopped)], check=True)
+    assert files.load(stopped).epochs == 1
+    assert timeless(run(stops=(1, 3), checkpoint=stopped)) == timeless(expected)
+    assert equal(files.load(whole).network, files.load(stopped).network)
+
+
+def test_a_finished_training_is_read_not_repeated(tmp_path):
+    file = tmp_path / "c.pt"
+    first = run(stops=(1, 3), checkpoint=file)
+    calls = []
+    assert run(stops=(1, 3), checkpoint=file, on_epoch=calls.append) == first
+    assert run(stops=(1,), checkpoint=file, on_epoch=calls.append) == first[:1]
+    assert calls == []
+
+
+def test_a_checkpoint_of_another_training_is_not_used(tmp_path):
+    file = tmp_path / "c.pt"
+    run(stops=(1,), checkpoint=file)
+    other = dataclasses.replace(RECIPE, learning_rate=0.1)
+    assert timeless(run(other, stops=(1, 2), checkpoint=file)) == timeless(run(other, stops=(1, 2)))
+
+
+def test_a_checkpoint_that_ran_past_a_stop_is_not_used(tmp_path):
+    file = tmp_path / "c.pt"
+    run(stops=(2,), checkpoint=file)
+    assert timeless(run(stops=(1, 2), checkpoint=file)) == timeless(run(stops=(1, 2)))
+
+
+def test_the_same_seeds_give_the_same_result_and_others_another():
+    one = timeless(run(stops=(1,)))
+    torch.manual_seed(5)
+    assert timeless(run(stops=(1,))) == one
+    assert timeless(run(seeds=TrainingSeeds(7, 2), stops=(1,))) != one
+    assert timeless(run(seeds=TrainingSeeds(1, 7), stops=(1,))) != one
+
+
+def test_leaves_the_generator_of_the_process_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    run(stops=(1,))
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_divergence_is_a_result(tmp_path):
+    file = tmp_path / "c.pt"
+    recipe = dataclasses.replace(RECIPE, learning_rate=1e30)
+    found = run(recipe, stops=(1, 2, 3), checkpoint=file)
+    assert len(found) == 3
+    assert all(evaluation.diverged and evaluation.accuracy == 0 for evaluation in found)
+    assert all(math.isnan(evaluation.loss) for evaluation in found)
+    calls = []
+    again = run(recipe, stops=(1, 2, 3), checkpoint=file, on_epoch=calls.append)
+    assert calls == []
+    assert [evaluation.epochs for evaluation in again] == [evaluation.epochs for evaluation in found]
+
+
+def test_the_trained_network_comes_back(tmp_path):
+    file = tmp_path / "c.pt"
+    (last,) = run(stops=(3,), checkpoint=file)
+    net = trained(network(), RECIPE, data_set(), file)
+    accuracy, loss = evaluate(net, data_set(), "validation", 8, CPU)
+    assert accuracy == last.accuracy
+    assert loss == pytest.approx(last.loss, rel=1e-6)
+
+
+def test_evaluate_against_one_big_batch():
+    net = fresh(prepared(network(), RECIPE, data_set()), 0).train()
+    accuracy, loss = evaluate(net, data_set(), "test", 8, CPU)
+    pixels = data_set().part("train", 8).images.reshape(-1, 3).astype(np.float64)
+    part = data_set().part("test", 8)
+    images = torch.from_numpy((part.images - pixels.mean(0)) / pixels.std(0)).permute(0, 3, 1, 2).float()
+    labels = torch.from_numpy(part.labels)
+    with torch.no_grad():
+        scores = net.eval()(images)
+    assert accuracy == pytest.approx(float((scores.argmax(1) == labels).float().mean()))
+    assert loss == pytest.approx(float(functional.cross_entropy(scores, labels)), rel=1e-4)
+    assert len(labels) == SIZES["test"]
+
+
+def test_prepared_fits_the_network_to_data_and_recipe():
+    spec = dataclasses.replace(network(), classes=1000)
+    assert spec.style.drop_path > 0
+    kept = prepared(spec, Recipe(regularise=True), data_set())
+    bare = prepared(spec, Recipe(), data_set())
+    assert kept.classes == bare.classes == 4
+    assert kept.style.drop_path == spec.style.drop_path
+    assert kept.head.dropout == spec.head.dropout
+    assert bare.style.drop_path == bare.head.dropout == 0
+    assert bare.style.norm_momentum == 0.1  # EfficientNet's own 0.01 is for hundreds of epochs
+
+
+def test_no_weight_decay_on_norms_and_biases():
+    net = fresh(prepared(network(), RECIPE, data_set()), 0)
+    decayed, spared = optimiser(net, RECIPE).param_groups
+    names = {id(parameter): name for name, parameter in net.named_parameters()}
+    kinds = {name: type(net.get_submodule(name.rpartition(".")[0])).__name__ for name in names.values()}
+    for parameter in decayed["params"]:
+        name = names[id(parameter)]
+        assert name.endswith("weight")
+        assert "Norm" not in kinds[name]
+    for parameter in spared["params"]:
+        name = names[id(parameter)]
+        assert name.endswith("bias") or "Norm" in kinds[name]
+    assert decayed["weight_decay"] == RECIPE.weight_decay
+    assert spared["weight_decay"] == 0
+    assert len(decayed["params"]) + len(spared["params"]) == len(names)
