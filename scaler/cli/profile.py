@@ -116,6 +116,8 @@ def profile(
         found = profile_of(start, multipliers, rounding.rule, pixels)
     data = found.record()
     lines = list(_sentences(found, rounding))
+    if phi is not None and depth is width is resolution is None:
+        lines.append(f"These are the published coefficients at phi = {phi:g}.")
     if small_image:
         data["variant"] = small_variant(start, native)
         lines.append(f"Small-image variant: {data['variant']}.")

@@ -72,9 +72,10 @@ def test_resolution_is_pixels_from_8_on(profile):
     assert profile("resnet-20", "--resolution", "8")["resolution"] == 8
 
 
-def test_phi(profile):
+def test_phi(run, profile):
     found = profile("resnet-20", "--phi", "2", "--rounding", "official")
     assert found["flops"] == cost(scale(base("resnet-20"), PUBLISHED.at(2), OFFICIAL)).flops
+    assert "published coefficients at phi = 2." in run("profile", "resnet-20", "--phi", "2").out
     found = profile("resnet-20", "--phi", "0.5", "--width", "4")
     assert found["nominal"] == {"depth": 1, "width": 2, "resolution": 1}
     assert profile("resnet-20", "--phi", "-1")["flops_ratio"] < 1
