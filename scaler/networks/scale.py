@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 from fractions import Fraction
 from functools import singledispatch
+from statistics import fmean
 
 from scaler.networks.spec import Head, NetworkSpec, Stage
 from scaler.scaling.multipliers import Multipliers
@@ -68,10 +69,15 @@ def _widen_head(head: Head, multiplier: float, rounding: Rounding) -> Head:
 def effective(spec: NetworkSpec, base: NetworkSpec) -> Multipliers:
     """The multipliers a realised network has: total blocks, mean channels, pixels."""
     return Multipliers(
-        spec.depth / base.depth,
-        (sum(spec.widths) / len(spec.widths)) / (sum(base.widths) / len(base.widths)),
+        spec.depth / base.depth if base.depth else 1.0,
+        _mean_width(spec) / _mean_width(base),
         spec.resolution / base.resolution,
     )
+
+
+def _mean_width(spec: NetworkSpec) -> float:
+    """Over the stages that have channels of their own."""
+    return fmean(width for stage in spec.stages if (width := stage.total_width))
 
 
 @singledispatch

@@ -55,6 +55,11 @@ class Stage:
     valid: bool = False
     fixed: bool = False
 
+    @property
+    def total_width(self) -> int:
+        """Its width, or the sum of its branches; 0 for pooling and transitions."""
+        return self.width or sum(self.branches)
+
 
 @dataclass(frozen=True)
 class Head:
@@ -132,9 +137,8 @@ class NetworkSpec:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Width of each stage that has one; for an Inception module the sum of its branches."""
-        widths = (stage.width or sum(stage.branches) for stage in self.stages)
-        return tuple(width for width in widths if width)
+        """Width of each stage that is not fixed; for an Inception module the sum of its branches."""
+        return tuple(stage.total_width for stage in self.stages if not stage.fixed)
 
     @property
     def total_stride(self) -> int:

@@ -275,6 +275,18 @@ def test_densenet_flops_grow_faster_than_its_depth(name, factor):
     assert cost(deeper).flops / cost(base(name)).flops == pytest.approx(factor, rel=0.01)
 
 
+def test_depths_and_widths_are_of_the_same_stages():
+    for spec in bases().values():
+        assert len(spec.depths) == len(spec.widths)
+        assert all(spec.widths)
+
+
+def test_a_network_of_fixed_stages_still_has_multipliers():
+    spec = base("resnet-20")
+    spec = replace(spec, stages=tuple(replace(stage, fixed=True) for stage in spec.stages))
+    assert effective(scale(spec, Multipliers(2, 2, 2), OFFICIAL), spec) == Multipliers(1.0, 2.0, 2.0)
+
+
 def test_inception_repeats_modules_but_not_reductions():
     spec = base("inception-v3")
     deeper = scale(spec, Multipliers(depth=3), OFFICIAL)
