@@ -1,0 +1,235 @@
+"""The main job from the command line, on the smallest space that still does everything."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+import scaler
+from scaler.cli.main import main
+from scaler.errors import UserError
+
+TINY = """
+about: a test
+grid: {lattice: 1}
+data: digits
+proxy: {resolution: 8, width: 0.05, divisor: 1, upsample: true}
+recipe: {epochs: 2, images: 256, batch_size: 64, validation_images: 100}
+rungs: [1, 2]
+seeds: 2
+strategy: halving
+"""
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    return int(ended.value.code or 0)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def without_times(path: Path) -> list[dict[str, str]]:
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows(path)]
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("main-job")
+    (folder / "tiny.yaml").write_text(TINY)
+    return folder
+
+
+def search(here: Path, *more: str) -> Sequence[str]:
+    return (
+        "search",
+        "--space",
+        str(here / "tiny.yaml"),
+        "--results",
+        str(here / "results"),
+        "--workers",
+        "1",
+        *more,
+    )
+
+
+@pytest.fixture(scope="module")
+def searched(here: Path) -> Path:
+    assert run(*search(here, "--name", "one", "--quiet")) == 0
+    return here / "results" / "one"
+
+
+@pytest.fixture(scope="module")
+def scaled(here: Path, searched: Path) -> Path:
+    results = ("--results", str(here / "results"), "--workers", "1", "--quiet", "--name", "grown")
+    assert run("scale", "--phi", "1", "--compare", *results) == 0
+    return here / "results" / "grown"
+
+
+def test_a_search_leaves_its_files(searched: Path) -> None:
+    assert {"run.yaml", "study.log", "candidates.csv", "trials.csv", "coefficients.json"} <= {
+        file.name for file in searched.iterdir()
+    }
+    assert not (searched / "checkpoints").exists()
+    assert (searched / "triangle.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_candidates_say_both_sizes(searched: Path) -> None:
+    table = rows(searched / "candidates.csv")
+    assert [row["network"] for row in table] == ["depth-only", "width-only", "resolution-only", "published"]
+    for row in table:
+        assert float(row["flops_ratio"]) == pytest.approx(2, rel=0.03)
+        assert float(row["proxy_flops_ratio"]) == pytest.approx(2, rel=0.03)
+        assert row["feasible"] == "True"
+
+
+def test_trials_hold_every_rung(searched: Path) -> None:
+    table = rows(searched / "trials.csv")
+    assert {(row["candidate"], row["seed"]) for row in table if row["rung"] == "0"} >= {
+        (str(c), "0") for c in range(4)
+    }
+    assert all(row["state"] == "complete" for row in table)
+    assert all(int(row["images"]) == 256 * int(row["epochs"]) for row in table)
+
+
+def test_coefficients_are_those_of_the_chosen_candidate(searched: Path) -> None:
+    found = json.loads((searched / "coefficients.json").read_text())
+    chosen = rows(searched / "candidates.csv")[found["candidate"]]
+    assert found["network"] == chosen["network"]
+    assert found["alpha"] == pytest.approx(float(chosen["alpha"]), rel=1e-4)
+    low, high = found["intervals"]["alpha"]
+    assert low <= found["alpha"] <= high
+
+
+def test_the_same_seed_gives_the_same_search(here: Path, searched: Path) -> None:
+    assert run(*search(here, "--name", "two", "--quiet")) == 0
+    assert without_times(here / "results" / "two" / "trials.csv") == without_times(searched / "trials.csv")
+
+
+def test_the_same_name_with_another_configuration_is_refused(
+    here: Path, searched: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (searched / "trials.csv").read_bytes()
+    assert run(*search(here, "--name", "one", "--seed", "7")) == 2
+    assert "another configuration (seed was 0, now 7)" in capsys.readouterr().err
+    assert (searched / "trials.csv").read_bytes() == before
+
+
+def test_json_stands_alone_on_stdout(here: Path, searched: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*search(here, "--name", "one", "--json")) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["candidate"] == json.loads((searched / "coefficients.json").read_text())["candidate"]
+
+
+def test_a_dry_run_trains_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*search(here, "--name", "dry", "--dry-run")) == 0
+    assert not (here / "results" / "dry").exists()
+    assert "published" in capsys.readouterr().out
+
+
+def test_scale_takes_the_newest_search_and_says_so(scaled: Path, searched: Path) -> None:
+    table = rows(scaled / "curve.csv")
+    assert [row["network"] for row in table][:2] == ["base", "compound-phi-1"]
+    chosen = json.loads((searched / "coefficients.json").read_text())
+    assert float(table[1]["alpha"]) == pytest.approx(chosen["alpha"], rel=1e-4)
+    assert {row["policy"] for row in table} == {"compound", "depth", "width", "resolution"}
+    assert all(row["seeds"] == "2" and row["accuracy"] for row in table)
+
+
+def test_phi_one_is_the_candidate_that_was_chosen(scaled: Path, searched: Path) -> None:
+    found = json.loads((searched / "coefficients.json").read_text())
+    chosen = rows(searched / "candidates.csv")[found["candidate"]]
+    grown = rows(scaled / "curve.csv")[1]
+    assert [grown[key] for key in ("flops", "macs", "params", "activations", "resolution")] == [
+        chosen[key] for key in ("flops", "macs", "params", "activations", "resolution")
+    ]
+
+
+def test_networks_come_back_in_python(scaled: Path) -> None:
+    grown = rows(scaled / "curve.csv")[1]
+    native = scaler.load(scaled, phi=1)
+    assert sum(p.numel() for p in native.parameters()) == int(grown["params"])
+    assert native.spec.resolution == int(grown["resolution"])
+    proxy = scaler.load(str(scaled), phi=1, proxy=True)
+    images = torch.rand(2, 3, proxy.spec.resolution, proxy.spec.resolution)
+    assert proxy(images).shape == (2, 10)
+    assert torch.equal(proxy(images), scaler.load(scaled, phi=1, proxy=True)(images))
+    with pytest.raises(UserError, match="no network compound-phi-3"):
+        scaler.load(scaled, phi=3)
+
+
+def test_pareto_of_a_scaling(scaled: Path, here: Path) -> None:
+    assert run("pareto", "grown", "--results", str(here / "results"), "--quiet") == 0
+    table = rows(scaled / "pareto.csv")
+    assert sum(row["on_front"] == "True" for row in table) >= 1
+
+
+def test_scale_without_a_search_uses_the_published_coefficients(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        run("scale", "--phi", "0.5,1", "--no-train", "--results", str(tmp_path), "--base", "effnet-b0") == 0
+    )
+    assert "published coefficients 1.2, 1.1, 1.15" in capsys.readouterr().err
+    (folder,) = tmp_path.iterdir()
+    table = rows(folder / "curve.csv")
+    assert [float(row["phi"]) for row in table] == [0.5, 1.0]
+    assert float(table[1]["alpha"]) == 1.2
+    assert table[1]["accuracy"] == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("search", "--base", "effnet-b9"), "did you mean effnet-b"),
+        (("search", "--budget", "1x"), "not above the base"),
+        (("search", "--budget", "100M"), "not above the base"),
+        (("search", "--budget", "plenty"), "cannot read the budget 'plenty'"),
+        (("search", "--space", "no-such"), "there is no search space 'no-such'"),
+        (("search", "--data", "mnist"), "fractals"),
+        (("search", "--data", "folder:/nowhere"), "/nowhere"),
+        (("search", "--strategy", "guess"), "guess"),
+        (("search", "--device", "tpu"), "unknown device 'tpu'"),
+        (("scale", "--phi", "four"), "cannot read --phi 'four'"),
+        (("scale", "--search", "nothing-here"), "nothing-here"),
+        (("scale", "--phi", "99"), "beyond"),
+    ],
+)
+def test_wrong_use_ends_in_one_sentence(
+    arguments: tuple[str, ...], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments, "--results", str(tmp_path)) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert "Traceback" not in error
+    assert error.strip().splitlines()[-1].startswith("Error: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("grid: {lattice: 1}", "grid: {latice: 1}", "line 3, key 'grid.latice'"),
+        ("seeds: 2", "seeds: two", "line 8, key 'seeds'"),
+        ("rungs: [1, 2]", "rungs: [2, 1]", "rungs must be ascending"),
+        ("rungs: [1, 2]", "rungs: [1, 3]", "make them equal"),
+        ("about: a test", "about: [", "line"),
+        ("strategy: halving", "stratgy: halving", "did you mean 'strategy'?"),
+    ],
+)
+def test_a_broken_space_names_line_and_key(
+    old: str, new: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(TINY.replace(old, new))
+    assert run("search", "--space", str(path), "--results", str(tmp_path / "results")) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert str(path) in error
+    assert not (tmp_path / "results").exists()
