@@ -130,6 +130,14 @@ TimeBudget = Annotated[
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
+Se = Annotated[
+    float | None,
+    typer.Option("--se", metavar="RATIO", help="Add squeeze-and-excitation with this reduction, e.g. 16."),
+]
+SeSkipLastStage = Annotated[
+    bool,
+    typer.Option("--se-skip-last-stage", help="... but not in the last stage, where most weights would be."),
+]
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print the result as JSON, alone on stdout.", rich_help_panel=_OUTPUT),

@@ -31,6 +31,21 @@ def search(
     strategy: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which trainings are run, e.g. halving or exhaustive.")
     ] = None,
+    se: options.Se = None,
+    se_skip_last_stage: options.SeSkipLastStage = False,
+    max_params: Annotated[
+        str | None, typer.Option(metavar="N", help="Candidates may have so many parameters, e.g. 8M.")
+    ] = None,
+    max_activations: Annotated[
+        str | None, typer.Option(metavar="N", help="... so many activations for one image, e.g. 12M.")
+    ] = None,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(metavar="BYTES", help="... take so much memory in training (batch 32), e.g. 6G."),
+    ] = None,
+    max_latency: Annotated[
+        float | None, typer.Option(metavar="MS", help="... take so many milliseconds for one image.")
+    ] = None,
     seeds: options.Seeds = None,
     seed: options.Seed = 0,
     time_budget: options.TimeBudget = None,
@@ -53,15 +68,24 @@ def search(
     Example: scaler search --base effnet-b0 --budget 2x
     """
     from scaler.report.search_report import session_lines
-    from scaler.search.session import Settings, prepare
+    from scaler.scaling.budget import parse_count
+    from scaler.search.session import Settings, fitted_before, prepare
     from scaler.search.space import read_space
 
     output = Output(json, quiet)
     asked = read_space(space or _DEFAULT_SPACE).override(
         base=base, budget=budget, data=data, strategy=strategy, seeds=seeds
     )
+    asked = asked.with_se(se, skip_last_stage=se_skip_last_stage)
+    asked = asked.with_limits(
+        params=parse_count(max_params),
+        activations=parse_count(max_activations),
+        memory=parse_count(max_memory),
+        latency=max_latency,
+    )
+    settings = Settings(data_root, skip_unreadable, seed, device, workers, time_budget)
     with output.working("Counting candidates and timing this machine"):
-        session = prepare(asked, Settings(data_root, skip_unreadable, seed, device, workers, time_budget))
+        session = prepare(asked, settings, fitted_before(results, name, asked, settings))
     for line in session_lines(session):
         output.note(line)
     if dry_run:

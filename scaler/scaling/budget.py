@@ -29,7 +29,8 @@ class Budget:
     def __str__(self) -> str:
         if self.relative:
             return f"{self.value:g}x"
-        return format_count(self.value)
+        unit = next((unit for unit in "TGMK" if self.value >= _UNITS[unit]), "")
+        return f"{self.value / _UNITS[unit]:g}{unit}"
 
 
 def parse_budget(text: str) -> Budget:
@@ -50,9 +51,24 @@ def parse_budget(text: str) -> Budget:
     return Budget(float(match[1]) * _UNITS[unit], relative=False)
 
 
+def parse_count(text: str | None) -> float | None:
+    """Read ``8M`` or ``1.2G``; None stays None.
+
+    Raises:
+        UserError: the text is no count.
+    """
+    if text is None:
+        return None
+    match = _PATTERN.fullmatch(text.strip())
+    if match is None or match[2].upper() == "X":
+        raise UserError(f"cannot read the number {text!r}: write such as 500000, 8M or 1.2G")
+    return float(match[1]) * _UNITS[match[2].upper()]
+
+
 def format_count(value: float) -> str:
     """A count with three digits and its unit: 401659392 -> ``402M``."""
     for unit in ("T", "G", "M", "K"):
-        if value >= _UNITS[unit]:
-            return f"{value / _UNITS[unit]:.3g}{unit}"
+        # From 999.5 on, three digits round up to the next unit's 1.
+        if value >= 0.9995 * _UNITS[unit]:
+            return f"{value / _UNITS[unit]:#.3g}".rstrip(".") + unit
     return f"{value:.3g}"

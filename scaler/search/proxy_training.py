@@ -43,9 +43,13 @@ class ProxyTraining:
     def __call__(self, task: Task, on_epoch: Callable[[int], None] | None = None) -> list[Evaluation]:
         """One evaluation for every rung up to the task's."""
         # Imported here: the parent process of a search plans and prints, and needs no torch.
+        import torch
+
         from scaler.training.device import resolve
         from scaler.training.trainer import train
 
+        # Sums in another order differ in the last bits: one thread, whatever the number of workers.
+        torch.set_num_threads(1)
         data, device = _load(self.request), resolve(self.device)
         spec, stops = self.specs[task.candidate], self.rungs[: task.rung + 1]
         evaluations = train(

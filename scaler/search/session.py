@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from scaler.data.dataset import DataSet
 from scaler.data.request import DataRequest
 from scaler.errors import MachineError
 from scaler.networks.spec import NetworkSpec
+from scaler.runs import all_runs
+from scaler.search.limits import within
 from scaler.search.plan import Plan, fit_images, rehearse
 from scaler.search.problem import Problem, contest, pose
 from scaler.search.proxy_training import ProxyTraining
@@ -47,7 +50,8 @@ class Session:
     """A search ready to train.
 
     Attributes:
-        space: what is searched, after ``time_budget`` was fitted.
+        asked: the space as the user gave it.
+        space: what is searched: ``asked``, fitted to the time budget if there is one.
         settings: the user's.
         problem: base, proxy and candidates.
         data: the images.
@@ -59,6 +63,7 @@ class Session:
         workers: processes.
     """
 
+    asked: Space
     space: Space
     settings: Settings
     problem: Problem
@@ -74,8 +79,8 @@ class Session:
     def configuration(self) -> dict[str, Any]:
         """All that decides the result: a run of the same configuration is the same run."""
         return {
+            **question(self.asked, self.settings),
             "space": self.space.model_dump(mode="json"),
-            "seed": self.settings.seed,
             "data_fingerprint": self.data.fingerprint,
         }
 
@@ -106,12 +111,41 @@ class Session:
         ]
 
 
-def prepare(space: Space, settings: Settings) -> Session:
+def question(asked: Space, settings: Settings) -> dict[str, Any]:
+    """What the user asked, as it stands in a run's configuration."""
+    return {
+        "asked": asked.model_dump(mode="json"),
+        "time_budget": settings.time_budget,
+        "seed": settings.seed,
+    }
+
+
+def fitted_before(results: Path, name: str | None, asked: Space, settings: Settings) -> Space | None:
+    """The space that an unfinished run of the same question was fitted to, or the run of this name.
+
+    A time budget is fitted once: a second look at the machine would give another space, and the
+    interrupted search could not go on.
+    """
+    same = json.loads(json.dumps(question(asked, settings)))
+    for run in reversed(all_runs(results, "search")):
+        named = run.name == name if name else not run.finished
+        if named and {key: run.configuration.get(key) for key in same} == same:
+            return Space.model_validate(run.configuration["space"])
+    return None
+
+
+def prepare(asked: Space, settings: Settings, fitted: Space | None = None) -> Session:
     """Load the data, realise and count the candidates, and plan the trainings.
+
+    Args:
+        asked: what is to be searched.
+        settings: the user's.
+        fitted: what ``asked`` was fitted to in an earlier session, if it was.
 
     Raises:
         UserError: base, data, budget or grid are wrong, or images are too small for a candidate.
     """
+    space = fitted or asked
     strategy = named_strategy(space.strategy)
     request = DataRequest(
         space.data,
@@ -121,16 +155,19 @@ def prepare(space: Space, settings: Settings) -> Session:
         settings.skip_unreadable,
     )
     problem = pose(space, len(request.load().classes))
+    kept = within(problem.candidates, space.limits, settings.device)
+    problem = replace(problem, candidates=kept)
     largest = max(c.proxy.spec.resolution for c in problem.candidates.kept)
     request = replace(request, largest_resolution=largest)
     data = request.load()
     check_counts(problem)
-    space, speed, workers = _fit(space, settings, problem, data, strategy)
+    wanted = None if fitted else settings.time_budget
+    space, speed, workers = _fit(space, settings, wanted, problem, data, strategy)
     images = training_images(space, data)
     field = contest(problem, space, images, settings.seed)
     plan = rehearse(strategy, field, images)
     seconds = plan.seconds(speed, workers)
-    return Session(space, settings, problem, data, request, field, strategy, plan, seconds, workers)
+    return Session(asked, space, settings, problem, data, request, field, strategy, plan, seconds, workers)
 
 
 def training_images(space: Space, data: DataSet) -> int:
@@ -150,19 +187,24 @@ def speed_and_workers(spec: NetworkSpec, recipe: Recipe, settings: Settings) -> 
 
 
 def _fit(
-    space: Space, settings: Settings, problem: Problem, data: DataSet, strategy: Strategy
+    space: Space,
+    settings: Settings,
+    wanted: float | None,
+    problem: Problem,
+    data: DataSet,
+    strategy: Strategy,
 ) -> tuple[Space, float, int]:
     """The space that fits the time budget, with the speed of a worker, and the workers."""
     # A compound candidate, since single dimensions run at unusual speeds.
     middle = problem.candidates.kept[len(problem.candidates.kept) // 2]
     speed, workers = speed_and_workers(middle.proxy.spec, space.recipe, settings)
-    if settings.time_budget is not None:
+    if wanted is not None:
         # Images first, then seeds and epochs; a second look because rounding to batches and rungs is coarse.
         for _ in range(2):
             images = training_images(space, data)
             plan = rehearse(strategy, contest(problem, space, images, settings.seed), images)
             seconds = plan.seconds(speed, workers)
-            space = fit_images(space, data.sizes["train"], seconds, settings.time_budget)
+            space = fit_images(space, data.sizes["train"], seconds, wanted)
     return space, speed, workers
 
 

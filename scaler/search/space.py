@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from scaler.errors import UserError
+from scaler.networks.spec import Position
 from scaler.scaling.budget import parse_budget
 from scaler.scaling.rounding import Rounding
 from scaler.search.spaces_dir import spaces_directory
@@ -49,6 +50,36 @@ class Grid(_Checked):
         return self
 
 
+class Excite(_Checked):
+    """Squeeze-and-excitation added to the base.
+
+    Attributes:
+        reduction: channels over hidden channels.
+        skip_last_stage: leave out the stage that holds most of the weights.
+        position: in blocks with a shortcut.
+    """
+
+    reduction: Annotated[float, Field(ge=1)] = 16
+    skip_last_stage: bool = False
+    position: Position = "standard"
+
+
+class Limits(_Checked):
+    """What a candidate may cost beside its FLOPs, at its native size.
+
+    Attributes:
+        params: trainable numbers.
+        activations: outputs of convolutions and linear layers, for one image.
+        memory: bytes of a training step with a batch of 32.
+        latency: milliseconds for one image on the device.
+    """
+
+    params: Annotated[float, Field(gt=0)] | None = None
+    activations: Annotated[float, Field(gt=0)] | None = None
+    memory: Annotated[float, Field(gt=0)] | None = None
+    latency: Annotated[float, Field(gt=0)] | None = None
+
+
 class Proxy(_Checked):
     """The small network that stands in for the base while candidates are compared.
 
@@ -71,8 +102,10 @@ class Space(_Checked):
     Attributes:
         about: one line for people.
         base: base network.
+        se: squeeze-and-excitation added to the base, or none.
         budget: FLOPs at phi = 1.
         tolerance: largest relative difference of a candidate's measured FLOPs from the budget.
+        limits: on candidates, beside the budget.
         grid: the points compared.
         rounding: of the native networks.
         data: data set.
@@ -85,8 +118,10 @@ class Space(_Checked):
 
     about: str
     base: str = "effnet-b0"
+    se: Excite | None = None
     budget: str = "2x"
     tolerance: Annotated[float, Field(gt=0, le=0.5)] = 0.03
+    limits: Limits = Limits()
     grid: Grid = Grid(lattice=4)
     rounding: Rounding = Rounding()
     data: str = "fractals"
@@ -121,6 +156,27 @@ class Space(_Checked):
             first = error.errors(include_url=False)[0]
             key = ".".join(str(part) for part in first["loc"]) or "the search space"
             raise UserError(f"{key}: {first['msg'].removeprefix('Value error, ')}") from error
+
+    def with_se(self, reduction: float | None, *, skip_last_stage: bool) -> Space:
+        """The space with squeeze-and-excitation added to its base, if a reduction is given.
+
+        Raises:
+            UserError: the reduction is no reduction, or the last stage is skipped without one.
+        """
+        if reduction is None:
+            if skip_last_stage and self.se is None:
+                raise UserError("--se-skip-last-stage needs --se, e.g. --se 16")
+            return self
+        return self.override(se={"reduction": reduction, "skip_last_stage": skip_last_stage})
+
+    def with_limits(self, **limits: float | None) -> Space:
+        """The space with some limits replaced; those given as None are kept.
+
+        Raises:
+            UserError: a limit is not positive.
+        """
+        given = {key: value for key, value in limits.items() if value is not None}
+        return self.override(limits={**self.limits.model_dump(), **given}) if given else self
 
 
 def read_space(name: str) -> Space:
