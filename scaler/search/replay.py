@@ -149,12 +149,12 @@ def spent(seen: Sequence[Observation]) -> float:
     return float(sum(largest.values()))
 
 
-def score(world: World, strategy: Strategy, outcomes: Sequence[Outcome]) -> Score:
-    """Outcomes of many replays as a row of ``strategies.csv``."""
+def score(world: World, strategy: str, outcomes: Sequence[Outcome]) -> Score:
+    """Outcomes of many replays of a strategy (its name) as a row of ``strategies.csv``."""
     regrets = np.array([o.regret for o in outcomes])
     return Score(
         table=world.table.name,
-        strategy=strategy.name,
+        strategy=strategy,
         cost_fraction=float(np.mean([o.cost_fraction for o in outcomes])),
         mean_regret=float(regrets.mean()),
         p95_regret=float(np.quantile(regrets, 0.95)),

@@ -77,6 +77,13 @@ class Table:
         return result
 
 
+def observations(table: Table) -> list[Observation]:
+    """Everything that a table holds."""
+    last = len(table.contest.rungs) - 1
+    candidates, repetitions = range(len(table.contest.shares)), range(table.contest.repetitions)
+    return [o for c in candidates for r in repetitions for o in table.observe(Task(c, r, last))]
+
+
 def read_table(path: Path) -> Table:
     """Read a table from a CSV file, or from a run's directory (``trials.csv`` with ``candidates.csv``).
 

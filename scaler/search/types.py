@@ -67,7 +67,10 @@ class Strategy(Protocol):
     comes before all are done), and none once it is decided. It is the same in a search and in a replay.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As on the command line."""
+        ...
 
     def ask(self, contest: Contest, seen: Sequence[Observation]) -> list[Task]:
         """The next trainings; an empty list ends the search."""

@@ -4,16 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Literal
 
 from scaler.errors import UserError
 from scaler.search.strategies.exhaustive import Exhaustive
 from scaler.search.strategies.halving import Halving
+from scaler.search.strategies.one_seed import OneSeed
+from scaler.search.strategies.racing import Racing
+from scaler.search.strategies.random import Random
 from scaler.search.types import Strategy
+
+
+def _peer(name: Literal["tpe", "gp", "asha", "hyperband"]) -> Callable[..., Strategy]:
+    """A peer from Optuna, which takes a second to import and so is not until it is asked for."""
+
+    def make(**options: float) -> Strategy:
+        from scaler.search.strategies.optuna_peers import OptunaPeer
+
+        return OptunaPeer(name, **options)
+
+    return make
+
 
 STRATEGIES: Mapping[str, Callable[..., Strategy]] = MappingProxyType(
     {
         "exhaustive": Exhaustive,
         "halving": Halving,
+        "racing": Racing,
+        "one-seed": OneSeed,
+        "random": Random,
+        "tpe": _peer("tpe"),
+        "gp": _peer("gp"),
+        "asha": _peer("asha"),
+        "hyperband": _peer("hyperband"),
     }
 )
 

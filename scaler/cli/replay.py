@@ -1,0 +1,150 @@
+"""``scaler replay``: search strategies against a recorded table of trainings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scaler.cli import options
+from scaler.cli.console import Output, table
+from scaler.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from scaler.search.fidelity import RankCorrelation
+    from scaler.search.replay import Score
+    from scaler.search.table import Table
+    from scaler.search.types import Strategy
+
+#: As quick as replays should be; the peers are asked for by name, or by ``all``.
+_DEFAULT = "exhaustive,one-seed,halving,random,racing"
+
+
+def replay(
+    tables: Annotated[
+        list[Path],
+        typer.Argument(metavar="TABLE...", help="Tables (CSV), or directories of exhaustive searches."),
+    ],
+    strategy: Annotated[
+        str,
+        typer.Option(
+            metavar="all|NAME[@SPEND],...",
+            help="Strategies; @0.2 lets one spend a fifth of exhaustive's training FLOPs.",
+        ),
+    ] = _DEFAULT,
+    replays: Annotated[int, typer.Option(metavar="N", min=1, help="Replays of each strategy.")] = 1000,
+    metric: Annotated[
+        str, typer.Option(metavar="accuracy|loss", help="What candidates are chosen by.")
+    ] = "accuracy",
+    seed: options.Seed = 0,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the scores to this CSV file.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the first table as one CSV file, and stop.")
+    ] = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Run search strategies against recorded trainings: what they spend, and how good their choice is.
+
+    Cost is training FLOPs as a part of exhaustive's; regret is in points against the table's best.
+
+    Example: scaler replay results/reference/tables/fractals.csv --replays 200
+    """
+    from scaler.search.table import read_table, write_table
+
+    printed = Output(json, quiet)
+    read = [read_table(path) for path in tables]
+    if record is not None:
+        write_table(read[0], record, f"scaler replay {tables[0].name} --record {record.name}")
+        printed.note(f"Wrote {record}")
+        return
+    if metric not in ("accuracy", "loss"):
+        raise UserError(f"cannot choose by {metric!r}: --metric is accuracy or loss")
+    field = [_strategy(text) for text in _names(strategy).split(",")]
+    _print_fidelity(printed, read)
+    rows = [score for one in read for score in _scores(printed, one, field, replays, metric, seed)]
+    if output is not None:
+        _write(rows, output)
+    printed.result([vars(row) for row in rows], _shown(rows))
+
+
+def _names(text: str) -> str:
+    from scaler.search.strategies import STRATEGIES
+
+    return ",".join(STRATEGIES) if text == "all" else text
+
+
+def _strategy(text: str) -> tuple[str, Strategy]:
+    """``racing@0.2`` -> the strategy with that ``spend``."""
+    from scaler.search.strategies import strategy
+
+    name, _, spend = text.strip().partition("@")
+    try:
+        return text.strip(), strategy(name, **({"spend": float(spend)} if spend else {}))
+    except ValueError as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(
+            f"cannot read the strategy {text!r}: write a name, or a name with its spend such as racing@0.2"
+        ) from None
+
+
+def _scores(
+    printed: Output, one: Table, field: list[tuple[str, Strategy]], count: int, metric: str, seed: int
+) -> list[Score]:
+    from scaler.search.replay import replays, score, world_of
+
+    world, scores = world_of(one), []
+    with printed.progress(f"Replaying {one.name}", count * len(field)) as advance:
+        for label, strategy in field:
+            outcomes = []
+            for outcome in replays(world, strategy, count, seed, "loss" if metric == "loss" else "accuracy"):
+                outcomes.append(outcome)
+                advance(1, f"{one.name}: {label}")
+            scores.append(score(world, label, outcomes))
+    return scores
+
+
+def _print_fidelity(printed: Output, tables: list[Table]) -> None:
+    """How short trainings rank, and how proxies agree, as notes."""
+    from scaler.search.fidelity import proxy_correlation, rank_correlation, warning
+    from scaler.search.table import observations
+
+    for one in tables:
+        found = rank_correlation(observations(one))
+        for row in found:
+            printed.note(f"{one.name}: epoch {row.epochs} against the last: {_correlation(row)}")
+        if sentence := warning(found):
+            printed.warn(f"{one.name}: {sentence}")
+    for i, one in enumerate(tables):
+        for other in tables[i + 1 :]:
+            if agreement := proxy_correlation(one, other):
+                printed.note(f"{one.name} against {other.name}: {_correlation(agreement)}")
+
+
+def _correlation(row: RankCorrelation) -> str:
+    s, k = row.spearman_interval, row.kendall_interval
+    return (
+        f"Spearman {row.spearman:.2f} [{s[0]:.2f}, {s[1]:.2f}], "
+        f"Kendall {row.kendall:.2f} [{k[0]:.2f}, {k[1]:.2f}]"
+    )
+
+
+def _shown(rows: list[Score]) -> RenderableType:
+    headings = {name: "left" if name in ("table", "strategy") else "right" for name in vars(rows[0])}
+    cells = [[f"{v:.3f}" if isinstance(v, float) else v for v in vars(row).values()] for row in rows]
+    return table(headings, cells)
+
+
+def _write(rows: list[Score], path: Path) -> None:
+    import pandas as pd
+
+    text = pd.DataFrame([vars(row) for row in rows]).to_csv(index=False, float_format="%.4f")
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(text)
+    beside.replace(path)
