@@ -55,16 +55,14 @@ def policy_of(name: str, candidate: Candidate) -> Policy:
     return Policy(name, candidate.coefficients, proxy)
 
 
-def ladder(
-    policies: Sequence[Policy], phis: Sequence[float], native: Scalable, proxy: Scalable
-) -> list[Rung]:
-    """The networks of every policy at every phi; the base, which all share, once.
+def ladder(grown: Sequence[tuple[Policy, Sequence[float]]], native: Scalable, proxy: Scalable) -> list[Rung]:
+    """The networks of every policy at each of its phis; the base, which all share, once.
 
     Raises:
         UserError: a network cannot take its resolution.
     """
     rungs: list[Rung] = []
-    for policy in policies:
+    for policy, phis in grown:
         for phi in phis:
             if phi == 0 and any(rung.phi == 0 for rung in rungs):
                 continue

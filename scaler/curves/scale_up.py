@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from scaler.cost.closed_form import cost
 from scaler.curves.ladder import Policy, Rung, ladder, phi_for, policy_of
 from scaler.data.dataset import DataSet
 from scaler.data.request import DataRequest
@@ -188,10 +189,12 @@ def prepare_scale(
     )
     problem = pose(space, len(request.load().classes))
     policies = _policies(origin, problem, compare)
+    grown = [(policy, phis) for policy in policies]
     if flops is not None:
-        asked = parse_budget(flops).flops(problem.native.realise(PUBLISHED.at(0)).cost.flops)
-        phis = sorted({0.0, phi_for(policies[0], problem.native, asked)}, key=abs)
-    rungs = tuple(ladder(policies, phis, problem.native, problem.proxy))
+        asked = parse_budget(flops).flops(cost(problem.native.base).flops)
+        # Every policy to the same FLOPs: exponents differ a little, and so do the phis.
+        grown = [(policy, (0.0, phi_for(policy, problem.native, asked))) for policy in policies]
+    rungs = tuple(ladder(grown, problem.native, problem.proxy))
     largest = max(rung.proxy.spec.resolution for rung in rungs)
     request = replace(request, largest_resolution=largest)
     data = request.load()

@@ -66,7 +66,7 @@ def _rules(limits: Limits, device: str) -> Iterator[tuple[str, float, Measure, C
 def _excess(
     network: Realised, rules: list[tuple[str, float, Measure, Callable[[float], str]]]
 ) -> tuple[float, str]:
-    """By which factor a network misses its first broken limit, and the reason in words; none broken: empty."""
+    """By which factor a network misses its first broken limit, and that in words; none broken: empty."""
     for name, limit, measure, said in rules:
         value = measure(network)
         if value > limit:
