@@ -38,7 +38,7 @@ class Settings:
         spread: perturbation of a child's maps, as a part of the parent's coefficients.
         jitter: the same for every image against its class.
         turn: largest rotation of an image, in radians.
-        zoom: smallest scale of an image; the largest is 1.
+        zoom: smallest and largest scale of an image; at 1 a pattern fills 0.9 of its side.
         move: largest shift of an image as a part of its side.
         tint: range of every colour channel around a dark ground and a light pattern, in parts of the full.
         noise: deviation of the pixel noise, in parts of the full range.
@@ -49,13 +49,13 @@ class Settings:
     parents: int = 24
     children: int = 4
     maps: tuple[int, int] = (3, 6)
-    spread: float = 0.18
-    jitter: float = 0.04
-    turn: float = 0.4
-    zoom: float = 0.7
-    move: float = 0.1
+    spread: float = 0.1
+    jitter: float = 0.02
+    turn: float = 0.08
+    zoom: tuple[float, float] = (0.7, 0.85)
+    move: float = 0.03
     tint: float = 0.4
-    noise: float = 0.08
+    noise: float = 0.04
     images: dict[PartName, int] = field(
         default_factory=lambda: {"train": 64, "validation": 24, "test": 24}, hash=False
     )
@@ -183,7 +183,7 @@ def _images(
     """``count`` images of one class, ``uint8 [count, resolution, resolution, 3]``."""
     jittered = maps * (1 + settings.jitter * generator.uniform(-1, 1, (count, *maps.shape)))
     turn = generator.uniform(-settings.turn, settings.turn, (count, 1)).astype(np.float32)
-    zoom = generator.uniform(settings.zoom, 1, (count, 1)).astype(np.float32)
+    zoom = generator.uniform(*settings.zoom, (count, 1)).astype(np.float32)
     move = generator.uniform(-settings.move, settings.move, (2, count, 1)).astype(np.float32)
     # Colours before points: a larger drawing of the same image takes more points, not other colours.
     paint = _Paint.mixed(settings, count, len(maps), generator)
