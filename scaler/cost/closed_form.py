@@ -52,6 +52,7 @@ class Cost:
         )
 
 
+@lru_cache(maxsize=65536)
 def cost(spec: NetworkSpec) -> Cost:
     """Cost of a network at its resolution; fvcore counts one that is the user's own code.
 

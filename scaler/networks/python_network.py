@@ -121,7 +121,10 @@ def _(spec: PythonNetwork) -> Hashable:
 
 @lru_cache(maxsize=4096)
 def _parameter_shapes(spec: PythonNetwork) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    return tuple((name, tuple(value.shape)) for name, value in construct(spec).named_parameters())
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        return tuple((name, tuple(value.shape)) for name, value in _called(spec).named_parameters())
 
 
 def construct(spec: PythonNetwork) -> nn.Module:
@@ -132,20 +135,8 @@ def construct(spec: PythonNetwork) -> nn.Module:
             ``[N, 3, R, R]`` into scores ``[N, classes]``.
     """
     import torch
-    from torch import nn
 
-    function = _function(spec.target)
-    try:
-        network = function(
-            depth=spec.depth_multiplier,
-            width=spec.width_multiplier,
-            resolution=spec.resolution,
-            num_classes=spec.classes,
-        )
-    except Exception as error:
-        raise UserError(f"{_call(spec)} failed: {_brief(error)}") from error
-    if not isinstance(network, nn.Module):
-        raise UserError(f"{_call(spec)} must return a torch.nn.Module, not {type(network).__name__}")
+    network = _called(spec)
     if not spec.regularised:
         _drop_dropout(network)
     network.eval()
@@ -163,6 +154,25 @@ def construct(spec: PythonNetwork) -> nn.Module:
             f"the network of {_call(spec)} must give scores [N, {spec.classes}] for images [N, 3, R, R]; "
             f"for N = 2 it gave {shape}"
         )
+    return network
+
+
+def _called(spec: PythonNetwork) -> nn.Module:
+    """What the function returns, not yet tried on images."""
+    from torch import nn
+
+    function = _function(spec.target)
+    try:
+        network = function(
+            depth=spec.depth_multiplier,
+            width=spec.width_multiplier,
+            resolution=spec.resolution,
+            num_classes=spec.classes,
+        )
+    except Exception as error:
+        raise UserError(f"{_call(spec)} failed: {_brief(error)}") from error
+    if not isinstance(network, nn.Module):
+        raise UserError(f"{_call(spec)} must return a torch.nn.Module, not {type(network).__name__}")
     return network
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from scaler.errors import UserError
-from scaler.networks.spec import NetworkSpec
+from scaler.networks.scale import identity
 from scaler.scaling.shares import Exponents
 from scaler.search.candidate import Candidate, LeftOut, Point, Realised
 from scaler.search.realise import Scalable, Target, along, meet
@@ -50,18 +50,19 @@ def enumerate_candidates(
     """
     kept: list[Candidate] = []
     left_out: list[LeftOut] = []
-    owner: dict[NetworkSpec, int] = {}
+    owner: dict[Hashable, int] = {}
     for point in points:
         found = _realise(point, native, proxy, target, exponents)
         if isinstance(found, LeftOut):
             left_out.append(found)
             continue
         first, second = found
-        same = owner.get(first.spec, owner.get(second.spec))
+        one, other = identity(first.spec), identity(second.spec)
+        same = owner.get(one, owner.get(other))
         if same is not None:
             kept[same] = replace(kept[same], aliases=(*kept[same].aliases, point.name))
             continue
-        owner[first.spec] = owner[second.spec] = len(kept)
+        owner[one] = owner[other] = len(kept)
         kept.append(Candidate(len(kept), point, (), first, second))
     if not kept:
         raise UserError(_nothing(left_out, target))

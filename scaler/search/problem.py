@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scaler.cost.closed_form import cost
+from scaler.cost.exponents import measure
 from scaler.errors import UserError
 from scaler.networks.registry import base as named_base
 from scaler.networks.scale import small
 from scaler.networks.spec import NetworkSpec
+from scaler.networks.squeeze import with_se
 from scaler.scaling.budget import format_count, parse_budget
+from scaler.scaling.multipliers import Coefficients
 from scaler.scaling.rounding import Rounding
-from scaler.scaling.shares import THEORY, Exponents, Shares, shares_of
+from scaler.scaling.shares import Exponents, Shares, shares_of
 from scaler.search.candidate import Candidate, Point
 from scaler.search.candidates import Candidates, enumerate_candidates
 from scaler.search.points import lattice_points, rectangular_points
 from scaler.search.realise import Scalable, Target
-from scaler.search.space import Grid, Space
+from scaler.search.space import Excite, Grid, Space
 from scaler.search.types import Contest
 from scaler.training.recipe import training_flops
 
@@ -47,9 +50,17 @@ def bases(space: Space, classes: int) -> tuple[Scalable, Scalable]:
         UserError: the base is unknown, or the proxy's images are too small for it.
     """
     spec = named_base(space.base)
+    if space.se is not None:
+        spec = _excited(spec, space.se)
     stand_in = small(spec, space.proxy.resolution).with_classes(classes)
     proxy = Scalable(stand_in, Rounding(divisor=space.proxy.divisor), space.proxy.width)
     return Scalable(spec, space.rounding), proxy
+
+
+def _excited(spec: NetworkSpec, se: Excite) -> NetworkSpec:
+    if not spec.stages:
+        raise UserError(f"squeeze-and-excitation cannot be added to {spec.name}: its blocks are not known")
+    return with_se(spec, se.reduction, skip_last_stage=se.skip_last_stage, position=se.position)
 
 
 def pose(space: Space, classes: int) -> Problem:
@@ -64,9 +75,10 @@ def pose(space: Space, classes: int) -> Problem:
     """
     native, proxy = bases(space, classes)
     target = Target(budget_ratio(space.budget, native.base), space.tolerance)
-    points = grid_points(space.grid, target.ratio, THEORY)
-    candidates = enumerate_candidates(points, native, proxy, target, THEORY)
-    return Problem(native, proxy, target, THEORY, candidates)
+    exponents = measure(native.base, budget=target.ratio).exponents
+    points = grid_points(space.grid, target.ratio, exponents)
+    candidates = enumerate_candidates(points, native, proxy, target, exponents)
+    return Problem(native, proxy, target, exponents, candidates)
 
 
 def budget_ratio(text: str, base: NetworkSpec) -> float:
@@ -107,5 +119,10 @@ def contest(problem: Problem, space: Space, images: int, seed: int) -> Contest:
 
 
 def effective_shares(candidate: Candidate, exponents: Exponents) -> Shares:
-    """The shares of the network that a candidate became."""
-    return shares_of(candidate.coefficients, exponents)
+    """The shares of the network that a candidate became.
+
+    An axis that was not to be scaled may have moved a step below the base to meet the budget: no share.
+    """
+    found = candidate.coefficients
+    grown = Coefficients(max(found.alpha, 1.0), max(found.beta, 1.0), max(found.gamma, 1.0))
+    return shares_of(grown, exponents)

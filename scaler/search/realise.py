@@ -19,6 +19,9 @@ from scaler.search.candidate import Realised
 #: Widths tried on either side of the target, spaced evenly over the reach.
 WIDTH_STEPS = 6
 
+#: Steps of depth up to the base's, for a network of the user's own code, whose blocks cannot be counted.
+DEPTH_STEPS = 16
+
 
 @dataclass(frozen=True)
 class Scalable:
@@ -121,7 +124,7 @@ def meet(scalable: Scalable, asked: Multipliers, target: Target, reach: float) -
 def nearby(base: NetworkSpec, asked: Multipliers, moves: Multipliers) -> Iterator[Multipliers]:
     """Multipliers around those asked for, the nearest first; each axis may move by its factor (1: not)."""
     depth, width, resolution = axes(asked)
-    layers, pixels = base.depth, base.resolution
+    layers, pixels = base.depth or DEPTH_STEPS, base.resolution
     depths = range(_floor(depth / moves.depth * layers), _floor(depth * moves.depth * layers) + 1)
     sides = range(
         _floor(resolution / moves.resolution * pixels), _floor(resolution * moves.resolution * pixels) + 1

@@ -61,8 +61,8 @@ SOURCE = """
 from torch import nn
 
 def net(depth, width, resolution, num_classes):
-    c = round(64 * width)
-    convs = [nn.Conv2d(c, c, 3, padding=1) for _ in range(round(10 * depth))]
+    c = round(32 * width)
+    convs = [nn.Conv2d(c, c, 3, padding=1) for _ in range(round(8 * depth))]
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, num_classes)]
     return nn.Sequential(nn.Conv2d(3, c, 1), *convs, *head)
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from scaler.cost.closed_form import cost
+from scaler.cost.counting import count_module
 from scaler.errors import UserError
 from scaler.networks.build import build
 from scaler.networks.python_network import PythonNetwork
@@ -16,6 +17,10 @@ from scaler.networks.registry import base
 from scaler.networks.scale import effective, identity, scale, small
 from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.rounding import Rounding
+from scaler.scaling.shares import Exponents
+from scaler.search.candidates import enumerate_candidates
+from scaler.search.points import lattice_points
+from scaler.search.realise import Scalable, Target
 
 SOURCE = """
 from torch import nn
@@ -173,3 +178,17 @@ def test_a_base_resolution_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "odd.py").write_text("def net(**_): pass\nnet.base_resolution = 'large'\n")
     with pytest.raises(UserError, match="whole number of pixels, not 'large'"):
         base(f"{tmp_path / 'odd.py'}:net")
+
+
+def test_candidates_of_a_users_function_are_distinct_networks_that_meet_the_budget(file: Path) -> None:
+    native = base(f"{file}:tiny").with_classes(10)
+    bases = Scalable(native, Rounding()), Scalable(small(native, 12), Rounding(divisor=1))
+    exponents = Exponents(1, 2, 2)
+    points = lattice_points(1, 2.0, exponents)
+    kept = enumerate_candidates(points, *bases, Target(2.0, 0.08), exponents).kept
+    assert len(kept) >= 2
+    assert len({identity(candidate.native.spec) for candidate in kept}) == len(kept)
+    for candidate in kept:
+        for realised in (candidate.native, candidate.proxy):
+            assert realised.ratio == pytest.approx(2, rel=0.08)
+            assert count_module(build(realised.spec), realised.spec.resolution) == realised.cost
