@@ -27,7 +27,7 @@ class Recipe:
 
     epochs: int = 4
     images: int = 0
-    batch_size: int = 128
+    batch_size: int = 64
     learning_rate: float = 0.4
     warmup: float = 0.25
     momentum: float = 0.9
@@ -80,5 +80,5 @@ PASSES = 3
 
 
 def training_flops(flops: int, images: int) -> int:
-    """FLOPs of training on so many images, for a network of so many FLOPs an image; evaluation not counted."""
+    """FLOPs of training on so many images with a network of so many FLOPs; evaluation not counted."""
     return PASSES * flops * images

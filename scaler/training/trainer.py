@@ -6,7 +6,6 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,7 +20,7 @@ from scaler.networks.spec import NetworkSpec
 from scaler.seeds import derive
 from scaler.training import checkpoint as files
 from scaler.training.checkpoint import Checkpoint
-from scaler.training.device import Device
+from scaler.training.device import Device, keep_memory
 from scaler.training.optimiser import optimiser
 from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds, training_flops
 from scaler.training.schedule import learning_rate
@@ -30,8 +29,8 @@ from scaler.training.schedule import learning_rate
 EVALUATION_BATCH = 256
 EVALUATION_SUBSET = 0
 
-#: The least momentum of running means and variances in a short training.
-NORM_MOMENTUM = 0.1
+#: Training images on which the norms' means and variances are measured before an evaluation.
+STATISTICS_IMAGES = 1024
 
 #: Gradients are scaled down to this norm: a spike in a short, steep warm-up must not end a training.
 GRADIENT_NORM = 5.0
@@ -89,15 +88,8 @@ def train(
 
 
 def prepared(spec: NetworkSpec, recipe: Recipe, data: DataSet) -> NetworkSpec:
-    """The network that is trained: with the data's classes, and no dropout unless the recipe keeps it.
-
-    Its norms follow the data within tens of steps: EfficientNet's 0.01 is meant for 350 epochs, and
-    would be evaluated on averages that are mostly still their initial values.
-    """
+    """The network that is trained: with the data's classes, and no dropout unless the recipe keeps it."""
     spec = spec.with_classes(len(data.classes))
-    spec = replace(
-        spec, style=replace(spec.style, norm_momentum=max(spec.style.norm_momentum, NORM_MOMENTUM))
-    )
     return spec if recipe.regularise else spec.without_regularisation()
 
 
@@ -141,6 +133,28 @@ def _evaluated(part: Part, images: int, normalise: Normalisation, device: Device
     return Batches(part, EVALUATION_BATCH, normalise, device.torch, rows)
 
 
+def measure_statistics(network: nn.Module, batches: Batches, device: Device) -> None:
+    """Set the running means and variances of all norms to the averages over some images.
+
+    In a short training the running averages lag far behind the weights (or, with EfficientNet's momentum
+    of 0.01, are still mostly their initial values), and an evaluation half-way is near chance. Training
+    never reads them, so this changes nothing else. (Wu & Johnson 2021, arXiv 2105.07576, section 3.)
+    """
+    network.eval()
+    norms = [part for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.train()
+        norm.momentum = None  # a plain average
+    with torch.no_grad():
+        for images, _ in batches.evaluation():
+            with device.autocast():
+                network(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
 def _evaluate(network: nn.Module, batches: Batches, device: Device) -> tuple[float, float]:
     network.eval()
     right, loss, count = 0, 0.0, 0
@@ -155,6 +169,25 @@ def _evaluate(network: nn.Module, batches: Batches, device: Device) -> tuple[flo
     return right / count, loss / count
 
 
+def step(
+    network: nn.Module,
+    descent: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    device: Device,
+) -> Tensor:
+    """One training step on a batch; the loss before it."""
+    with device.autocast():
+        scores = network(images)
+    loss = functional.cross_entropy(scores.float(), labels, label_smoothing=recipe.label_smoothing)
+    torch.autograd.backward(loss)
+    nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM, foreach=True)
+    descent.step()
+    descent.zero_grad(set_to_none=True)
+    return loss.detach()
+
+
 class Training:
     """A training in progress; :func:`train` drives it from stop to stop."""
 
@@ -164,12 +197,14 @@ class Training:
         self.spec = prepared(spec, recipe, data)
         self.recipe, self.seeds, self.device = recipe, seeds, device
         self.name = _fingerprint(self.spec, recipe, data, seeds)
+        keep_memory()
         self.network = device.place(fresh(self.spec, seeds.weights))
         self.optimiser = optimiser(self.network, recipe)
         part = data.part("train", self.spec.resolution)
         rows = subset(part.labels, recipe.images, derive(seeds.order, "subset"))
         normalise = normalisation(part)
         self.batches = Batches(part, recipe.batch_size, normalise, device.torch, rows)
+        self.statistics = _evaluated(part, STATISTICS_IMAGES, normalise, device)
         validation = data.part("validation", self.spec.resolution)
         self.validation = _evaluated(validation, recipe.validation_images, normalise, device)
         self.epochs, self.images, self.seconds = 0, 0, 0.0
@@ -193,7 +228,9 @@ class Training:
             torch.manual_seed(derive(self.seeds.weights, "dropout", self.epochs))
             for index, (images, labels) in enumerate(self._batches()):
                 rate = learning_rate(self.recipe, self.epochs * steps + index, self.recipe.epochs * steps)
-                total += self._step(images, labels, rate)
+                for group in self.optimiser.param_groups:
+                    group["lr"] = rate
+                total += step(self.network, self.optimiser, images, labels, self.recipe, self.device)
                 self.images += len(labels)
         self.epochs += 1
         self.diverged = not math.isfinite(float(total))
@@ -203,23 +240,12 @@ class Training:
         recipe = self.recipe
         return self.batches.epoch(self.seeds.order, self.epochs, flip=recipe.flip, shift=recipe.shift)
 
-    def _step(self, images: Tensor, labels: Tensor, rate: float) -> Tensor:
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        with self.device.autocast():
-            scores = self.network(images)
-        loss = functional.cross_entropy(scores.float(), labels, label_smoothing=self.recipe.label_smoothing)
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM, foreach=True)
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
-        return loss.detach()
-
     def evaluate(self) -> None:
         """Evaluate on the validation part and keep the result."""
         started = time.perf_counter()
         accuracy, loss = 0.0, math.nan
         if not self.diverged:
+            measure_statistics(self.network, self.statistics, self.device)
             accuracy, loss = _evaluate(self.network, self.validation, self.device)
         self.diverged = not math.isfinite(loss)
         self.seconds += time.perf_counter() - started

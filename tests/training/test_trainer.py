@@ -7,16 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 from toy import SIZES, data_set, network
 
 from scaler.cost.closed_form import cost
+from scaler.data.batches import Batches, normalisation
 from scaler.data.dataset import DataSet, Part
 from scaler.training import checkpoint as files
 from scaler.training.device import Device
 from scaler.training.optimiser import optimiser
 from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds
-from scaler.training.trainer import evaluate, fresh, prepared, train, trained
+from scaler.training.trainer import evaluate, fresh, measure_statistics, prepared, train, trained
 
 CPU = Device()
 SEEDS = TrainingSeeds(weights=1, order=2)
@@ -190,6 +192,22 @@ def test_evaluate_against_one_big_batch():
     assert len(labels) == SIZES["test"]
 
 
+def test_statistics_are_those_of_the_images_given():
+    spec = prepared(network(), RECIPE, data_set())
+    net = fresh(spec, 0).train()
+    part = data_set().part("train", 8)
+    batches = Batches(part, 32, normalisation(part))
+    measure_statistics(net, batches, CPU)
+    first = net.stem[0]
+    norm = next(module for module in first.modules() if isinstance(module, nn.BatchNorm2d))
+    conv = next(module for module in first.modules() if isinstance(module, nn.Conv2d))
+    maps = [conv(images).detach() for images, _ in batches.evaluation()]
+    torch.testing.assert_close(norm.running_mean, torch.stack([m.mean((0, 2, 3)) for m in maps]).mean(0))
+    torch.testing.assert_close(norm.running_var, torch.stack([m.var((0, 2, 3)) for m in maps]).mean(0))
+    assert norm.momentum == spec.style.norm_momentum
+    assert not any(module.training for module in net.modules() if not isinstance(module, nn.BatchNorm2d))
+
+
 def test_prepared_fits_the_network_to_data_and_recipe():
     spec = dataclasses.replace(network(), classes=1000)
     assert spec.style.drop_path > 0
@@ -199,7 +217,6 @@ def test_prepared_fits_the_network_to_data_and_recipe():
     assert kept.style.drop_path == spec.style.drop_path
     assert kept.head.dropout == spec.head.dropout
     assert bare.style.drop_path == bare.head.dropout == 0
-    assert bare.style.norm_momentum == 0.1  # EfficientNet's own 0.01 is for hundreds of epochs
 
 
 def test_no_weight_decay_on_norms_and_biases():
