@@ -40,7 +40,7 @@ LUCK = 1.0
 #: Variance of levels: so large that only differences within a rung count.
 LEVEL = 1e4
 #: Above so many values, the lowest rungs are left out: they add time and hardly any knowledge.
-MOST = 150
+MOST = 100
 _DRAWS = np.random.default_rng(0).standard_normal((2000, 400))
 
 

@@ -36,5 +36,5 @@ class Random:
             if tasks and left < 0:
                 break
             tasks.append(task)
-        done = {(o.candidate, o.repetition) for o in seen}
+        done = {(o.candidate, o.repetition) for o in seen if o.rung == last}
         return [task for task in tasks if (task.candidate, task.repetition) not in done]

@@ -1,0 +1,241 @@
+"""Tables, replays, peers, and whether a proxy ranks."""
+
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+from synthetic import CENTRE, EDGE, make_table
+
+from scaler.cli.main import main
+from scaler.errors import UserError
+from scaler.search.fidelity import proxy_correlation, rank_correlation, warning
+from scaler.search.replay import replays, run, score, spent, world_of
+from scaler.search.strategies import STRATEGIES, strategy
+from scaler.search.strategies.racing import Racing
+from scaler.search.table import observations, read_table, write_table
+
+TABLE, MEAN = make_table(EDGE, 0.8, seed=1)
+QUICK = ("exhaustive", "one-seed", "halving", "random", "racing", "tpe", "asha", "hyperband")
+
+
+@pytest.fixture
+def path(tmp_path):
+    write_table(TABLE, tmp_path / "made.csv", "made up")
+    return tmp_path / "made.csv"
+
+
+def test_a_table_comes_back_as_written(path):
+    assert path.read_text().startswith("# made up\ncandidate,share_depth")
+    back = read_table(path)
+    assert back.name == "made"
+    assert back.contest.shares == TABLE.contest.shares
+    assert back.contest.rungs == TABLE.contest.rungs
+    assert back.accuracy == pytest.approx(TABLE.accuracy, abs=1e-6)
+    assert back.loss == pytest.approx(TABLE.loss, abs=1e-6)
+    assert back.flops == pytest.approx(TABLE.flops)
+
+
+def test_a_run_directory_is_a_table(tmp_path):
+    columns = ["candidate", "seed", "rung", "epochs", "images", "train_flops", "accuracy", "loss", "state"]
+    with (tmp_path / "trials.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(columns)
+        for c in range(2):
+            for s in range(2):
+                rows.writerow([c, s, 0, 1, 10, 100, 0.3 + 0.1 * c, 2.0, "complete"])
+                if (c, s) == (1, 1):
+                    rows.writerow([c, s, 1, 2, 20, 200, 0.0, "", "diverged"])
+                else:
+                    rows.writerow([c, s, 1, 2, 20, 200, 0.5, 1.0, "complete"])
+    (tmp_path / "candidates.csv").write_text(
+        "candidate,share_depth,share_width,share_resolution,reason\n0,1,0,0,\n1,0,1,0,\n,0,0,1,too large\n"
+    )
+    table = read_table(tmp_path)
+    assert table.accuracy[:, :, 1].tolist() == [[0.5, 0.5], [0.5, 0.0]]
+    assert [o.state for o in observations(table) if (o.candidate, o.repetition) == (1, 1)] == [
+        "complete",
+        "diverged",
+    ]
+    assert world_of(table).best == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("accuracy,", "acc,"), "lacks the columns accuracy"),
+        (lambda text: "\n".join(text.splitlines()[:-1]), "lacks candidate 14, seed 3, epoch 6"),
+        (lambda text: text + text.splitlines()[-1] + "\n", "candidate 14, seed 3, epoch 6 twice"),
+        (lambda text: text.replace("0.250000,", "oops,").replace(",0.25,", ",oops,"), "'oops', which is no"),
+        (lambda text: "\n".join(text.splitlines()[:2]) + "\n", "holds no training"),
+        (lambda text: "", "is no CSV table"),
+    ],
+)
+def test_broken_tables(path, change, message):
+    path.write_text(change(path.read_text()))
+    with pytest.raises(UserError, match=message):
+        read_table(path)
+
+
+def test_a_missing_table(tmp_path):
+    with pytest.raises(UserError, match="there is no table"):
+        read_table(tmp_path / "none.csv")
+
+
+def test_draws_are_new_seeds_of_the_same_world():
+    world = world_of(TABLE)
+    drawn = np.stack([world.draw(seed).accuracy for seed in range(400)])
+    assert drawn.mean(axis=(0, 2)) == pytest.approx(TABLE.accuracy.mean(axis=1), abs=0.002)
+    # The planted deviations at the last epoch: 0.8 points in all, 30 % of the variance in common.
+    last = drawn[..., -1] - TABLE.accuracy.mean(axis=1)[:, None, -1]
+    assert last.std() == pytest.approx(0.008, rel=0.2)
+    # What repetitions do to all candidates has the size that the table shows, and a little of the noise.
+    shared = TABLE.accuracy[:, :, -1].mean(axis=0).var(ddof=1)
+    assert shared * 0.9 < last.mean(axis=1).var() < shared * 1.25 + last.var() / 15
+
+
+def test_draws_are_the_same_for_every_strategy():
+    world = world_of(TABLE)
+    assert (world.draw(3).accuracy == world.draw(3).accuracy).all()
+    assert (world.draw(3).accuracy != world.draw(4).accuracy).any()
+
+
+def test_exhaustive_costs_one_and_one_seed_a_quarter():
+    world = world_of(TABLE)
+    assert [o.cost_fraction for o in replays(world, strategy("exhaustive"), 2)] == pytest.approx([1, 1])
+    assert [o.cost_fraction for o in replays(world, strategy("one-seed"), 2)] == pytest.approx([0.25] * 2)
+
+
+def test_a_table_without_noise_has_no_regret():
+    still = dataclasses.replace(TABLE, accuracy=TABLE.accuracy.mean(axis=1, keepdims=True).repeat(4, axis=1))
+    found = list(replays(world_of(still), strategy("exhaustive"), 3))
+    assert all(o.regret == 0 and o.tied and o.covered for o in found)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_strategies_end_and_are_pure(name):
+    drawn = world_of(TABLE).draw(0)
+    first, second = (run(strategy(name), drawn) for _ in range(2))
+    assert first == second
+    # Resumed half-way, from what was seen and in another order, the search goes on as it would have.
+    half = first[: len(first) // 2]
+    cut = {(o.candidate, o.repetition, o.rung): o for o in half}
+    known = {(o.candidate, o.repetition, o.rung): o for o in first}
+    while tasks := strategy(name).ask(drawn.contest, list(cut.values())[::-1]):
+        for task in tasks:
+            cut |= {(o.candidate, o.repetition, o.rung): o for o in drawn.observe(task)}
+    assert spent(list(cut.values())) <= 1.3 * spent(first)
+    if name != "racing":  # which decides at other moments when a batch was cut
+        assert set(cut) == set(known)
+
+
+@pytest.mark.parametrize("name", ["random", "racing", "tpe", "asha", "hyperband"])
+def test_strategies_keep_to_what_they_may_spend(name):
+    drawn = world_of(TABLE).draw(1)
+    for spend in (0.1, 0.2):
+        assert spent(run(strategy(name, spend=spend), drawn)) <= spend * drawn.flops * 1.0001
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_strategies_live_with_divergence(name):
+    broken = dataclasses.replace(TABLE, loss=TABLE.loss.copy(), accuracy=TABLE.accuracy.copy())
+    broken.loss[::2, :, 2:], broken.accuracy[::2, :, 2:] = np.nan, 0.0
+    outcomes = list(replays(world_of(broken), strategy(name), 2))
+    assert all(o.regret < 100 for o in outcomes)
+
+
+def test_racing_when_everything_diverges():
+    nothing = dataclasses.replace(TABLE, loss=np.full_like(TABLE.loss, np.nan))
+    assert len({o.candidate for o in run(Racing(), nothing)}) == 15
+
+
+def test_racing_spends_on_the_best():
+    seen = run(Racing(), world_of(TABLE).draw(2))
+    long = {o.candidate for o in seen if o.rung >= 2}
+    assert MEAN[list(long)].mean() > MEAN.mean()
+
+
+def test_racing_stops_when_the_decision_no_longer_changes():
+    clear, _ = make_table(CENTRE, 0.01, lead=5.0, bias=0.0, seed=0)
+    assert spent(run(Racing(spend=1.0), clear)) < 0.3 * clear.flops
+
+
+def test_racing_beats_chance_and_covers():
+    world = world_of(TABLE)
+    ours, chance = (
+        score(world, name, list(replays(world, strategy(name), 60))) for name in ("racing", "random")
+    )
+    assert ours.mean_regret < chance.mean_regret
+    assert ours.coverage >= stats.binom.ppf(0.001, 60, 0.95) / 60
+
+
+def test_rank_correlation_against_scipy():
+    one = [o for o in observations(TABLE) if o.repetition == 0]
+    first = rank_correlation(one)[0]
+    x, y = TABLE.accuracy[:, 0, 0], TABLE.accuracy[:, 0, 5]
+    assert first.paired
+    assert first.spearman == pytest.approx(stats.spearmanr(x, y).statistic)
+    assert first.kendall == pytest.approx(stats.kendalltau(x, y).statistic)
+    crossed = rank_correlation(observations(TABLE))[0]
+    others = [TABLE.accuracy[:, [s for s in range(4) if s != r], 5].mean(axis=1) for r in range(4)]
+    expected = np.mean([stats.spearmanr(TABLE.accuracy[:, r, 0], others[r]).statistic for r in range(4)])
+    assert crossed.spearman == pytest.approx(expected)
+    assert crossed.spearman_interval[0] < crossed.spearman < crossed.spearman_interval[1]
+
+
+def test_rank_correlation_with_ties_is_tau_b():
+    x, y = np.array([1, 1, 2, 3, 3, 4.0]), np.array([1, 2, 2, 2, 5, 4.0])
+    from scaler.search.fidelity import _kendall, _spearman
+
+    assert _kendall(x[None], y[None])[0] == pytest.approx(stats.kendalltau(x, y).statistic)
+    assert _spearman(x[None], y[None])[0] == pytest.approx(stats.spearmanr(x, y).statistic)
+
+
+def test_a_warning_where_the_proxy_cannot_rank():
+    blind = dataclasses.replace(TABLE, accuracy=TABLE.accuracy.copy())
+    blind.accuracy[:, :, 0] = np.random.default_rng(0).uniform(size=(15, 4))
+    assert "after 1 epochs" in warning(rank_correlation(observations(blind)))
+    good, _ = make_table(EDGE, 0.1, bias=0.1, seed=0)
+    assert warning(rank_correlation(observations(good))) is None
+    assert rank_correlation([]) == ()
+
+
+def test_proxies_agree_with_themselves():
+    assert proxy_correlation(TABLE, TABLE).spearman == pytest.approx(1.0)
+    other, _ = make_table(EDGE, 0.8, divisions=3)
+    assert proxy_correlation(TABLE, other) is None
+
+
+def test_the_command(path, tmp_path, capsys):
+    scores = tmp_path / "strategies.csv"
+    with pytest.raises(SystemExit) as end:
+        main(["replay", str(path), "--strategy", "one-seed,racing@0.2", "--replays", "2",
+              "--output", str(scores), "--json"])  # fmt: skip
+    assert end.value.code == 0
+    captured = capsys.readouterr()
+    assert [row["strategy"] for row in json.loads(captured.out)] == ["one-seed", "racing@0.2"]
+    assert "Spearman" in captured.err
+    header = "table,strategy,cost_fraction,mean_regret,p95_regret,tie_or_best,coverage,replays"
+    assert scores.read_text().splitlines()[0] == header
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--strategy", "rading"], "no strategy 'rading'"),
+        (["--strategy", "racing@much"], "cannot read the strategy 'racing@much'"),
+        (["--strategy", "exhaustive@0.1"], "no option spend"),
+        (["--metric", "speed"], "accuracy or loss"),
+    ],
+)
+def test_the_command_refuses(path, arguments, message, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["replay", str(path), "--replays", "1", *arguments])
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_all_strategies_are_there():
+    assert set(QUICK) | {"gp"} == set(STRATEGIES)

@@ -1,0 +1,103 @@
+"""The belief about candidates, against Gaussian conditioning written out another way."""
+
+import numpy as np
+import pytest
+from synthetic import EDGE, make_table
+
+from scaler.scaling.shares import lattice
+from scaler.search import surface
+from scaler.search.surface import SETTINGS, Surface, Values, values_of
+from scaler.search.table import observations
+
+SHARES = tuple(lattice(3))
+
+
+def some_values(count=25, seed=0):
+    generator = np.random.default_rng(seed)
+    keys = generator.permutation([(c, r, k) for c in range(10) for r in range(2) for k in range(2)])[:count]
+    return Values(*keys.T, generator.normal(size=len(keys)))
+
+
+def by_joint_sampling(model, values, draws=400_000):
+    """Posterior covariance of qualities from the model's own sum of parts, by regression on samples."""
+    generator = np.random.default_rng(1)
+    total = len(values.value)
+    prior = np.linalg.cholesky(model.quality[0] + 1e-9 * np.eye(len(model.quality[0])))
+    quality = generator.normal(size=(draws, len(prior))) @ prior.T
+    own = model.covariance(values, values)[0] - model.quality[0][np.ix_(values.candidate, values.candidate)]
+    rest = generator.normal(size=(draws, total)) @ np.linalg.cholesky(own).T
+    seen = quality[:, values.candidate] + rest
+    slope = np.linalg.lstsq(seen, quality, rcond=None)[0]
+    return np.cov((quality - seen @ slope).T), slope
+
+
+def test_foresight_is_the_posterior_covariance():
+    model = Surface(SHARES, (1, 3), SETTINGS[[10]])
+    values = some_values()
+    sampled, slope = by_joint_sampling(model, values)
+    belief, weights = model.fit(values)
+    centred = values.value.copy()
+    for rung in (0, 1):
+        centred[values.rung == rung] -= centred[values.rung == rung].mean()
+    variance = (
+        centred @ np.linalg.inv(model.covariance(values, values)[0]) @ centred / (len(values.value) - 2)
+    )
+    assert weights == pytest.approx([1.0])
+    assert belief.mean == pytest.approx(centred @ slope, abs=0.02)
+    assert belief.covariance / variance == pytest.approx(sampled, abs=0.02)
+    about, _ = model.foresee(values, Values(np.arange(10), np.full(10, 7), np.ones(10, int), np.zeros(10)))
+    # A new training says of a quality what its own candidate's quality says, and what the rung's level does,
+    # which is the same for all candidates.
+    assert np.ptp(about / variance - sampled, axis=1) == pytest.approx(np.zeros(10), abs=0.04)
+
+
+def test_only_differences_within_a_rung_count():
+    model, values = Surface(SHARES, (1, 3)), some_values()
+    lifted = Values(values.candidate, values.repetition, values.rung, values.value + 100.0 * values.rung)
+    assert model.fit(lifted)[0].mean == pytest.approx(model.fit(values)[0].mean, abs=1e-6)
+
+
+def test_units_do_not_matter():
+    model, values = Surface(SHARES, (1, 3)), some_values()
+    scaled = Values(values.candidate, values.repetition, values.rung, 100 * values.value)
+    one, other = model.fit(values)[0], model.fit(scaled)[0]
+    assert other.mean == pytest.approx(100 * one.mean)
+    assert other.covariance == pytest.approx(10_000 * one.covariance)
+
+
+def test_pooling_betters_the_choice():
+    raw, pooled = [], []
+    for seed in range(60):
+        table, mean = make_table(EDGE, 1.5, seed=seed)
+        seen = [o for o in observations(table) if o.rung == 5]
+        belief, _ = surface.surface_of(table.contest).fit(values_of(seen))
+        raw.append(mean.max() - mean[table.accuracy[:, :, 5].mean(axis=1).argmax()])
+        pooled.append(mean.max() - mean[belief.mean.argmax()])
+    assert np.mean(pooled) < np.mean(raw)
+
+
+def test_short_trainings_alone_leave_more_doubt():
+    table, _ = make_table(EDGE, 0.4, seed=0)
+    model = surface.surface_of(table.contest)
+    short = values_of([o for o in observations(table) if o.rung == 0])
+    full = values_of([o for o in observations(table) if o.rung == 5])
+    doubt = [np.sort(model.fit(v)[0].best_probability(np.ones(15, bool)))[-1] for v in (short, full)]
+    assert doubt[0] < doubt[1]
+
+
+def test_values_leave_out_what_diverged_and_keep_what_is_needed():
+    table, _ = make_table(EDGE, 0.4, seed=0)
+    table.loss[3, 1, 4:] = np.nan
+    values = values_of(observations(table))
+    assert 3 not in values.candidate
+    assert set(values.rung) == {5}
+    few = [o for o in observations(table) if o.rung == 0 or o.candidate < 2]
+    assert set(values_of(few).candidate) == set(range(15))
+
+
+def test_the_order_of_what_was_seen_does_not_matter():
+    table, _ = make_table(EDGE, 0.4, seed=0)
+    seen = observations(table)
+    model = surface.surface_of(table.contest)
+    first, second = model.fit(values_of(seen))[0], model.fit(values_of(seen[::-1]))[0]
+    assert (first.mean == second.mean).all()
