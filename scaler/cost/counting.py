@@ -9,7 +9,9 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from typing import TypeVar
 
 import torch
 from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
@@ -22,6 +24,8 @@ from scaler.networks.layers import Concat, Gate, Layer, Linear, Residual, Seq, S
 from scaler.networks.lowering import lower
 from scaler.networks.python_network import PythonNetwork
 from scaler.networks.spec import NetworkSpec
+
+Analysis = TypeVar("Analysis", FlopCountAnalysis, ActivationCountAnalysis)
 
 #: fvcore's names for what papers call multiply-adds; the rest of its total is norms and pooling.
 _MAC_OPERATORS = ("conv", "linear", "addmm", "matmul", "mm", "bmm", "einsum")
@@ -52,6 +56,14 @@ def count_by_blocks(spec: NetworkSpec) -> Cost:
         return _count_once(spec)
     shape = (3, spec.resolution, spec.resolution)
     return sum((_count_block(layer, size) for layer, size in _blocks(lower(spec), shape)), Cost())
+
+
+def flops_by_blocks(spec: NetworkSpec) -> int:
+    """fvcore's total alone, by the same blocks in half the time."""
+    if isinstance(spec, PythonNetwork):
+        return _count_once(spec).flops
+    shape = (3, spec.resolution, spec.resolution)
+    return sum(_block_flops(layer, size) for layer, size in _blocks(lower(spec), shape))
 
 
 def count_module(network: nn.Module, resolution: int) -> Cost:
@@ -96,17 +108,37 @@ def _count_block(layer: Layer, shape: Shape) -> Cost:
         return _trace(module(layer), shape[:1] if isinstance(layer, Linear) else shape)
 
 
+@lru_cache(maxsize=65536)
+def _block_flops(layer: Layer, shape: Shape) -> int:
+    with torch.random.fork_rng(devices=[]):
+        network = module(layer).eval()
+        with _quiet():
+            image = torch.rand(1, *(shape[:1] if isinstance(layer, Linear) else shape))
+            return int(_silent(FlopCountAnalysis(network, image)).total())
+
+
 def _trace(network: nn.Module, shape: tuple[int, ...]) -> Cost:
     """Count a network on one random input of ``shape``; the network is put into eval mode."""
     network.eval()
     params = sum(parameter.numel() for parameter in network.parameters())
-    with warnings.catch_warnings(), torch.no_grad(), torch.random.fork_rng(devices=[]):
-        warnings.simplefilter("ignore")
+    with _quiet(), torch.random.fork_rng(devices=[]):
         image = torch.rand(1, *shape)
-        flops, activations = FlopCountAnalysis(network, image), ActivationCountAnalysis(network, image)
-        for analysis in (flops, activations):
-            # fvcore would name every operator that it counts as nothing.
-            analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        flops = _silent(FlopCountAnalysis(network, image))
+        activations = _silent(ActivationCountAnalysis(network, image))
         by_operator = flops.by_operator()
         macs = sum(by_operator[name] for name in _MAC_OPERATORS)
         return Cost(params, int(flops.total()), int(macs), int(activations.total()))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without gradients, and without the warnings of torch's tracer."""
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _silent(analysis: Analysis) -> Analysis:
+    """An fvcore analysis that does not name every operator it counts as nothing."""
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    return analysis

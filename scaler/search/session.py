@@ -214,13 +214,13 @@ def check_counts(problem: Problem) -> None:
     Raises:
         MachineError: fvcore and the closed form disagree; the candidates then meet no measured budget.
     """
-    from scaler.cost.counting import count_by_blocks
+    from scaler.cost.counting import flops_by_blocks
 
     kept = problem.candidates.kept
     specs = [problem.native.base, problem.proxy.base]
     specs += [spec for c in kept for spec in (c.native.spec, c.proxy.spec)]
     for spec in specs:
-        closed, found = cost(spec), count_by_blocks(spec)
+        closed, found = cost(spec).flops, flops_by_blocks(spec)
         if found != closed:
             raise MachineError(
                 f"{spec.name}: fvcore counts {found}, the closed form {closed}; please report it"

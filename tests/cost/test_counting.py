@@ -6,7 +6,7 @@ from torch import nn
 
 from scaler.cost import counting
 from scaler.cost.closed_form import Cost, cost, layer_cost
-from scaler.cost.counting import count, count_by_blocks, count_module
+from scaler.cost.counting import count, count_by_blocks, count_module, flops_by_blocks
 from scaler.errors import UserError
 from scaler.networks.build import module
 from scaler.networks.layers import (
@@ -25,6 +25,7 @@ from scaler.networks.layers import (
     seq,
 )
 from scaler.networks.registry import base
+from scaler.networks.scale import small
 
 #: fvcore 0.1.5.post20221221 on torchvision 0.29's EfficientNets, eval mode, native resolution.
 PUBLISHED = {
@@ -133,3 +134,8 @@ def test_a_network_that_cannot_take_the_image_is_the_users_error():
         count_module(nn.Sequential(nn.Conv2d(3, 4, 3)), 2)
     with pytest.raises(UserError, match="channels"):
         count_module(nn.Sequential(nn.Conv2d(1, 4, 3)), 8)
+
+
+def test_flops_alone_are_the_same_number() -> None:
+    spec = small(base("effnet-b0"), 32)
+    assert flops_by_blocks(spec) == count_by_blocks(spec).flops == count(spec).flops

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from scaler.cost.counting import count_by_blocks
+from scaler.cost.counting import flops_by_blocks
 from scaler.errors import UserError
 from scaler.networks.registry import base
 from scaler.networks.scale import small
@@ -23,10 +23,10 @@ def found() -> Candidates:
 
 
 def test_every_candidate_meets_the_budget_by_fvcore_native_and_as_proxy(found: Candidates) -> None:
-    native, proxy = count_by_blocks(NATIVE.base).flops, count_by_blocks(PROXY.base).flops
+    native, proxy = flops_by_blocks(NATIVE.base), flops_by_blocks(PROXY.base)
     for candidate in found.kept:
-        assert count_by_blocks(candidate.native.spec).flops / native == pytest.approx(2, rel=0.03)
-        assert count_by_blocks(candidate.proxy.spec).flops / proxy == pytest.approx(2, rel=0.03)
+        assert flops_by_blocks(candidate.native.spec) / native == pytest.approx(2, rel=0.03)
+        assert flops_by_blocks(candidate.proxy.spec) / proxy == pytest.approx(2, rel=0.03)
 
 
 def test_candidates_are_distinct_networks(found: Candidates) -> None:
