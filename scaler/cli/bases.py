@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import dumps
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from scaler.cost.closed_form import cost
 from scaler.networks.registry import FAMILIES, base
 from scaler.networks.registry import bases as all_bases
 from scaler.networks.spec import NetworkSpec
+from scaler.networks.yaml_spec import schema as network_schema
 from scaler.scaling.budget import format_count
 
 _LIST = {"network": "left", "family": "left", "resolution": "right", "params": "right", "macs": "right"}
@@ -27,6 +29,9 @@ def bases(
             autocompletion=options.complete_base,
         ),
     ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of network files instead.")
+    ] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -35,6 +40,9 @@ def bases(
     Example: scaler bases effnet-b0
     """
     output = Output(json, quiet)
+    if schema:
+        output.text(network_schema(), dumps(network_schema(), indent=2))
+        return
     if name is None:
         specs = all_bases().values()
         rows = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +25,7 @@ from scaler.scaling.rounding import OFFICIAL, Rounding
 if TYPE_CHECKING:
     from scaler.cost.latency import Latency
     from scaler.cost.memory import Memory
+    from scaler.networks.weights import Loaded
 
 #: A --resolution of this or more is pixels, one below it a multiplier.
 _FEWEST_PIXELS = 8
@@ -99,6 +101,12 @@ def profile(
         int | None,
         typer.Option(metavar="N", min=1, help="Images at once; default: 32 for --memory, 1 for --latency."),
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Also load a state dict of torchvision, timm or Scaler (.pth), and check it."
+        ),
+    ] = None,
     device: options.Device = "cpu",
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -122,6 +130,11 @@ def profile(
         data["variant"] = small_variant(start, native)
         lines.append(f"Small-image variant: {data['variant']}.")
     rows = list(_count_rows(found))
+    if weights:
+        loaded = _weights(found, weights)
+        data["weights"] = asdict(loaded)
+        note = f" ({loaded.note})" if loaded.note else ""
+        lines.append(f"Weights: all {loaded.tensors} tensors fit, by the names of {loaded.library}{note}.")
     if memory:
         used = _memory(found, batch, device)
         data["memory"] = asdict(used)
@@ -207,6 +220,13 @@ def _count_rows(found: Profile) -> Iterator[_Row]:
 
 def _times(ratio: float) -> str:
     return f"{ratio:.3f}" if ratio < 100 else f"{ratio:,.0f}"
+
+
+def _weights(found: Profile, file: Path) -> Loaded:
+    from scaler.networks.build import build
+    from scaler.networks.weights import load_weights
+
+    return load_weights(build(found.spec), file)
 
 
 def _memory(found: Profile, batch: int | None, device: str) -> Memory:

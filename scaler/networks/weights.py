@@ -107,10 +107,13 @@ def _tensors(content: Any, where: str) -> dict[str, Tensor]:
 
 def _translate(theirs: State, network: Network) -> tuple[str, dict[str, str | None]]:
     """The library whose names fit best, and our key (or None) for each of theirs."""
-    ours = {plain(key): key for key in network.state_dict()}
+    exact = {key: key for key in network.state_dict()}
+    # A network of the user's own code is one part of the built one.
+    exact |= {key.removeprefix("network."): key for key in exact}
     options: list[tuple[str, dict[str, str | None]]] = [
-        ("scaler", {name: ours.get(plain(name)) for name in theirs})
+        ("scaler", {name: exact.get(name) for name in theirs})
     ]
+    ours = {plain(key): key for key in network.state_dict()}
     for table in TRANSLATIONS:
         options.append(
             (table.library, {name: ours.get(table(name, network.spec) or "") for name in theirs})
@@ -128,8 +131,8 @@ def _check(
             f"no key of {where} belongs to {spec.name}: it must be a state dict of that network from "
             "torchvision, timm or Scaler"
         )
-    unknown = [name for name, key in names.items() if key is None]
-    missing = [key for key in ours if key not in found and not key.endswith("num_batches_tracked")]
+    unknown = [name for name, key in names.items() if key is None and not _optional(name)]
+    missing = [key for key in ours if key not in found and not _optional(key)]
     wrong = [key for key, name in found.items() if theirs[name].shape != ours[key].shape]
     if not unknown and not missing and wrong and set(wrong) <= set(_CLASSIFIER):
         given = theirs[found[_CLASSIFIER[0]]].shape[0]
@@ -138,15 +141,36 @@ def _check(
             f"{given} classes, or leave out the last layer (skip_classifier)"
         )
     problems = {
-        "keys of the file that the network lacks": unknown,
-        "keys of the network that the file lacks": missing,
+        "keys of the file that the network lacks": _by_module(unknown),
+        "keys of the network that the file lacks": _by_module(missing),
         "other shapes": [
             f"{found[key]} {tuple(theirs[found[key]].shape)} for {tuple(ours[key].shape)}" for key in wrong
         ],
     }
     told = "; ".join(f"{about}: {', '.join(keys)}" for about, keys in problems.items() if keys)
     if told:
-        raise UserError(f"{where} does not fit {spec.name}: {told}")
+        fitting = len(found) - len(wrong)
+        raise UserError(
+            f"{where} does not fit {spec.name} ({fitting} of {len(theirs)} tensors fit; is it another "
+            f"network, or scaled otherwise?): {told}"
+        )
+
+
+def _optional(key: str) -> bool:
+    """Counts of batches, which old files lack and nothing reads."""
+    return key.endswith("num_batches_tracked")
+
+
+def _by_module(keys: list[str]) -> list[str]:
+    """Keys with those of one module together, as ``bn1.{weight, bias}``."""
+    modules: dict[str, list[str]] = {}
+    for key in keys:
+        module, _, parameter = key.rpartition(".")
+        modules.setdefault(module, []).append(parameter)
+    return [
+        f"{module}.{found[0] if len(found) == 1 else '{' + ', '.join(found) + '}'}"
+        for module, found in modules.items()
+    ]
 
 
 def _follow(network: Network, library: str, *, tensorflow: bool) -> str:

@@ -8,6 +8,7 @@ import yaml
 from scaler.cost.closed_form import cost
 from scaler.data.registry import DATA
 from scaler.networks.registry import FAMILIES, base, bases
+from scaler.networks.yaml_spec import schema
 from scaler.search.spaces_dir import space_files, spaces_directory
 
 
@@ -90,3 +91,9 @@ def test_a_broken_space_names_the_line(run, tmp_path):
     assert "line 3" in ended.err
     (tmp_path / "text.yaml").write_text("only words")
     assert run("spaces", str(tmp_path / "text.yaml")).code == 2
+
+
+def test_the_schema_of_network_files(run):
+    shown = run("bases", "--schema")
+    assert json.loads(shown.out) == schema()
+    assert json.loads(run("bases", "--schema", "--json").out) == schema()

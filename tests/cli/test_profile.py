@@ -3,9 +3,11 @@
 import json
 
 import pytest
+import torch
 
 from scaler.cost import profile as profile_module
 from scaler.cost.closed_form import cost
+from scaler.networks.build import build
 from scaler.networks.registry import base
 from scaler.networks.scale import effective, scale, small
 from scaler.scaling.multipliers import PUBLISHED, Multipliers
@@ -177,3 +179,11 @@ def test_values_out_of_range_name_the_option(run, option):
     ended = run("profile", "effnet-b0", *option)
     assert ended.code == 2
     assert f"'{option[0]}'" in ended.err
+
+
+def test_weights_are_loaded_and_said(run, profile, tmp_path):
+    torch.save(build(base("resnet-20")).state_dict(), tmp_path / "own.pth")
+    assert profile("resnet-20", "--weights", str(tmp_path / "own.pth"))["weights"]["library"] == "scaler"
+    ended = run("profile", "resnet-20", "--width", "2", "--weights", str(tmp_path / "own.pth"))
+    assert ended.code == 2
+    assert "stem.0.0.conv.weight (16, 3, 3, 3) for (32, 3, 3, 3)" in ended.err

@@ -254,6 +254,7 @@ def test_every_unmatched_key_and_shape_is_named_and_nothing_is_copied() -> None:
     state["strange.weight"] = torch.zeros(1)
     del state["layer1.0.bn1.bias"]
     del state["bn1.num_batches_tracked"]  # old files lack it, and nothing reads it
+    del state["layer1.1.bn1.weight"], state["layer1.1.bn1.bias"]
     state["conv1.weight"] = torch.zeros(64, 3, 3, 3)
     network = build(base("resnet-18"))
     before = {key: value.clone() for key, value in network.state_dict().items()}
@@ -263,7 +264,9 @@ def test_every_unmatched_key_and_shape_is_named_and_nothing_is_copied() -> None:
     assert "strange.weight" in message
     assert "stages.0.0.body.first.norm.bias" in message
     assert "conv1.weight (64, 3, 3, 3) for (64, 3, 7, 7)" in message
+    assert "stages.0.1.body.first.norm.{weight, bias}" in message
     assert "num_batches_tracked" not in message
+    assert "117 of 119 tensors fit" in message
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
