@@ -32,7 +32,7 @@ from scaler.training.optimiser import optimiser
 from scaler.training.recipe import Recipe
 from scaler.training.trainer import fresh, step
 
-ROUNDS = 8
+ROUNDS = 6
 
 
 def thin(resolution: int, width: float) -> NetworkSpec:
@@ -108,7 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--resolutions", default="16,24,32")
     parser.add_argument("--widths", default="0.125,0.25,0.5")
-    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--keep", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
