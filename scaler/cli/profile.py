@@ -18,6 +18,7 @@ from scaler.cost.profile import profile as profile_of
 from scaler.errors import UserError
 from scaler.networks.registry import base as find_base
 from scaler.networks.scale import small
+from scaler.networks.squeeze import with_se
 from scaler.scaling.budget import format_count
 from scaler.scaling.multipliers import PUBLISHED, Coefficients, Multipliers
 from scaler.scaling.rounding import OFFICIAL, Rounding
@@ -84,6 +85,8 @@ def profile(
             help="The small-image variant: early strides dropped until the last map is 4x4 or more.",
         ),
     ] = None,
+    se: options.Se = None,
+    se_skip_last_stage: options.SeSkipLastStage = False,
     rounding: Annotated[
         RoundingRule, typer.Option(help="How scaled layers and channels become whole numbers.")
     ] = RoundingRule.search,
@@ -117,6 +120,10 @@ def profile(
     """  # fmt: skip
     output = Output(json, quiet)
     native = find_base(base).with_classes(classes) if classes else find_base(base)
+    if se is not None:
+        native = with_se(native, se, skip_last_stage=se_skip_last_stage)
+    elif se_skip_last_stage:
+        raise UserError("--se-skip-last-stage needs --se, e.g. --se 16")
     start = small(native, small_image) if small_image else native
     pixels = _pixels(resolution, phi, small_image)
     multipliers = _multipliers(depth, width, None if pixels else resolution, phi)

@@ -36,8 +36,10 @@ def with_se(
             before the block and ``post`` the same as ``standard``.
 
     Raises:
-        UserError: a reduction below 1, a stage that is not there, no stage left.
+        UserError: the network is the user's own code, a reduction below 1, a stage that is not there, no stage left.
     """
+    if not spec.stages:
+        raise UserError(f"squeeze-and-excitation cannot be added to {spec.name}: its blocks are not known")
     if reduction < 1:
         raise UserError(f"the reduction of squeeze-and-excitation must be at least 1, not {reduction:g}")
     numbers = _stage_numbers(spec.stages)

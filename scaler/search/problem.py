@@ -19,7 +19,7 @@ from scaler.search.candidate import Candidate, Point
 from scaler.search.candidates import Candidates, enumerate_candidates
 from scaler.search.points import lattice_points, rectangular_points
 from scaler.search.realise import Scalable, Target
-from scaler.search.space import Excite, Grid, Space
+from scaler.search.space import Grid, Space
 from scaler.search.types import Contest
 from scaler.training.recipe import training_flops
 
@@ -51,16 +51,11 @@ def bases(space: Space, classes: int) -> tuple[Scalable, Scalable]:
     """
     spec = named_base(space.base)
     if space.se is not None:
-        spec = _excited(spec, space.se)
+        se = space.se
+        spec = with_se(spec, se.reduction, skip_last_stage=se.skip_last_stage, position=se.position)
     stand_in = small(spec, space.proxy.resolution).with_classes(classes)
     proxy = Scalable(stand_in, Rounding(divisor=space.proxy.divisor), space.proxy.width)
     return Scalable(spec, space.rounding), proxy
-
-
-def _excited(spec: NetworkSpec, se: Excite) -> NetworkSpec:
-    if not spec.stages:
-        raise UserError(f"squeeze-and-excitation cannot be added to {spec.name}: its blocks are not known")
-    return with_se(spec, se.reduction, skip_last_stage=se.skip_last_stage, position=se.position)
 
 
 def pose(space: Space, classes: int) -> Problem:
