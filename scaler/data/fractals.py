@@ -46,7 +46,7 @@ class Settings:
         seed: of everything drawn.
     """
 
-    parents: int = 24
+    parents: int = 16
     children: int = 4
     maps: tuple[int, int] = (3, 6)
     spread: float = 0.1
@@ -54,10 +54,10 @@ class Settings:
     turn: float = 0.08
     zoom: tuple[float, float] = (0.7, 0.85)
     move: float = 0.03
-    tint: float = 0.4
+    tint: float = 0.2
     noise: float = 0.04
     images: dict[PartName, int] = field(
-        default_factory=lambda: {"train": 64, "validation": 24, "test": 24}, hash=False
+        default_factory=lambda: {"train": 96, "validation": 36, "test": 36}, hash=False
     )
     seed: int = 0
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 #: One line per data set, as ``--data`` takes it.
 DATA = {
-    "fractals": "drawn from iterated function systems; nothing to download; 96 classes (the default)",
+    "fractals": "drawn from iterated function systems; nothing to download; 64 classes (the default)",
     "digits": "scikit-learn's handwritten digits, 8 px, 10 classes; for the quickest look",
     "cifar10": "photos, 32 px, 10 classes; downloaded once (170 MB), or from --data-root",
     "folder:PATH": "your images in PATH/train/CLASS/ and PATH/val/CLASS/ or PATH/test/CLASS/",
