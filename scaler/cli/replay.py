@@ -55,6 +55,7 @@ def replay(
 
     Example: scaler replay results/reference/tables/fractals.csv --replays 200
     """
+    from scaler.search.strategies import parse_strategy
     from scaler.search.table import read_table, write_table
 
     printed = Output(json, quiet)
@@ -65,7 +66,7 @@ def replay(
         return
     if metric not in ("accuracy", "loss"):
         raise UserError(f"cannot choose by {metric!r}: --metric is accuracy or loss")
-    field = [_strategy(text) for text in _names(strategy).split(",")]
+    field = [(text.strip(), parse_strategy(text)) for text in _names(strategy).split(",")]
     _print_fidelity(printed, read)
     rows = [score for one in read for score in _scores(printed, one, field, replays, metric, seed)]
     if output is not None:
@@ -77,21 +78,6 @@ def _names(text: str) -> str:
     from scaler.search.strategies import STRATEGIES
 
     return ",".join(STRATEGIES) if text == "all" else text
-
-
-def _strategy(text: str) -> tuple[str, Strategy]:
-    """``racing@0.2`` -> the strategy with that ``spend``."""
-    from scaler.search.strategies import strategy
-
-    name, _, spend = text.strip().partition("@")
-    try:
-        return text.strip(), strategy(name, **({"spend": float(spend)} if spend else {}))
-    except ValueError as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(
-            f"cannot read the strategy {text!r}: write a name, or a name with its spend such as racing@0.2"
-        ) from None
 
 
 def _scores(

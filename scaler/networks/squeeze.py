@@ -36,7 +36,8 @@ def with_se(
             before the block and ``post`` the same as ``standard``.
 
     Raises:
-        UserError: the network is the user's own code, a reduction below 1, a stage that is not there, no stage left.
+        UserError: the network is the user's own code, the reduction is below 1, a stage is not there, or
+            none is left.
     """
     if not spec.stages:
         raise UserError(f"squeeze-and-excitation cannot be added to {spec.name}: its blocks are not known")

@@ -19,7 +19,7 @@ from scaler.search.plan import Plan, fit_images, rehearse
 from scaler.search.problem import Problem, contest, pose
 from scaler.search.proxy_training import ProxyTraining
 from scaler.search.space import Space
-from scaler.search.strategies import strategy as named_strategy
+from scaler.search.strategies import parse_strategy
 from scaler.search.types import Contest, Strategy
 from scaler.training.recipe import Recipe
 
@@ -146,7 +146,7 @@ def prepare(asked: Space, settings: Settings, fitted: Space | None = None) -> Se
         UserError: base, data, budget or grid are wrong, or images are too small for a candidate.
     """
     space = fitted or asked
-    strategy = named_strategy(space.strategy)
+    strategy = parse_strategy(space.strategy)
     request = DataRequest(
         space.data,
         settings.data_root,

@@ -53,3 +53,22 @@ def strategy(name: str, **options: float) -> Strategy:
         return STRATEGIES[name](**options)
     except TypeError:
         raise UserError(f"strategy {name} has no option {' or '.join(sorted(options))}.") from None
+
+
+def parse_strategy(text: str) -> Strategy:
+    """A strategy as a user writes it: a name, or a name and the part of exhaustive's FLOPs it may spend.
+
+    ``racing`` takes the usual part, ``racing@0.2`` a fifth.
+
+    Raises:
+        UserError: there is no such strategy, or it decides itself what it spends.
+    """
+    name, at, spend = text.strip().partition("@")
+    try:
+        return strategy(name, **({"spend": float(spend)} if at else {}))
+    except UserError:
+        raise
+    except ValueError:
+        raise UserError(
+            f"cannot read the strategy {text!r}: write a name, or a name with its spend such as racing@0.2"
+        ) from None
