@@ -7,10 +7,10 @@ search: .venv/ready
 	$(BIN)/scaler search --base effnet-b0 --budget 2x
 
 test: lint
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n auto --dist loadfile
 
 test-all: lint
-	$(BIN)/pytest -q -m ""
+	$(BIN)/pytest -q -n auto --dist loadfile -m ""
 
 bench: .venv/ready
 	$(BIN)/python -m tests.benchmarks
