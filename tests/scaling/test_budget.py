@@ -33,5 +33,10 @@ def test_unreadable_budgets_show_how_to_write_one(text: str) -> None:
 
 
 def test_budgets_print_as_they_are_written() -> None:
-    assert [str(parse_budget(text)) for text in ("2x", "1.5x", "800M", "1.2G")] == ["2x", "1.5x", "800M", "1.2G"]
+    assert [str(parse_budget(text)) for text in ("2x", "1.5x", "800M", "1.2G")] == [
+        "2x",
+        "1.5x",
+        "800M",
+        "1.2G",
+    ]
     assert format_count(401659392) == "402M"

@@ -20,9 +20,7 @@ exponents = st.builds(Exponents, *[st.floats(0.5, 3)] * 3)
 
 
 @given(parts, exponents, st.floats(0.1, 8).filter(lambda b: abs(b - 1) > 0.01))
-def test_shares_spend_the_whole_budget(
-    three: tuple[int, int, int], powers: Exponents, budget: float
-) -> None:
+def test_shares_spend_the_whole_budget(three: tuple[int, int, int], powers: Exponents, budget: float) -> None:
     shares = Shares(*(part / sum(three) for part in three))
     found = coefficients(shares, budget, powers)
     spent = found.alpha**powers.depth * found.beta**powers.width * found.gamma**powers.resolution
