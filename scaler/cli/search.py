@@ -143,7 +143,7 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> N
     save_pictures(run)
     shown: list[RenderableType] = [
         rich_table(result_frame(session, answer), RESULT_COLUMNS),
-        *answer_lines(session, answer),
+        *answer_lines(session, answer, seen),
     ]
     output.result({"run": str(run.path), **found}, *shown)
 

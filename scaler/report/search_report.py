@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from typing import Any
 
@@ -12,9 +12,11 @@ from scaler.cost.closed_form import cost
 from scaler.report.columns import Column, percent
 from scaler.scaling.budget import format_count
 from scaler.search.candidate import Candidate
+from scaler.search.fidelity import rank_correlation, warning
 from scaler.search.realise import Scalable
 from scaler.search.selection import Answer, Standing
 from scaler.search.session import Session
+from scaler.search.types import Observation
 
 COEFFICIENTS_FILE = "coefficients.json"
 
@@ -115,8 +117,8 @@ def _result_row(session: Session, answer: Answer, standing: Standing) -> dict[st
     }
 
 
-def answer_lines(session: Session, answer: Answer) -> Iterator[str]:
-    """The decision, in sentences."""
+def answer_lines(session: Session, answer: Answer, seen: Sequence[Observation]) -> Iterator[str]:
+    """The decision, in sentences, and whether the proxy can make it."""
     kept = session.problem.candidates.kept
     names = [kept[index].point.name for index in answer.ties]
     values = zip(("alpha", "beta", "gamma"), astuple(answer.coefficients), strict=True)
@@ -125,6 +127,26 @@ def answer_lines(session: Session, answer: Answer) -> Iterator[str]:
     for name, probability in answer.compound.items():
         yield f"Compound beats {name} alone with probability {probability:.2f}."
     yield from answer.notes
+    yield from fidelity_lines(session, seen)
+
+
+def fidelity_lines(session: Session, seen: Sequence[Observation]) -> Iterator[str]:
+    """How well short trainings ranked the candidates, where enough of them ran to the end to say so."""
+    found = rank_correlation(seen)
+    if not found:
+        yield (
+            f"Too few candidates were trained for {session.space.rungs[-1]} epochs to say how well shorter "
+            "trainings rank them; --strategy exhaustive would tell."
+        )
+        return
+    for one in found:
+        low, high = one.spearman_interval
+        yield (
+            f"Ranks after {one.epochs} of {session.space.rungs[-1]} epochs against the last: Spearman "
+            f"{one.spearman:.2f} [{low:.2f}, {high:.2f}] over {one.candidates} candidates."
+        )
+    if sentence := warning(found):
+        yield sentence
 
 
 def _interval(answer: Answer, name: str) -> str:
