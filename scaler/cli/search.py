@@ -149,8 +149,8 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> N
 
 
 def _print_candidates(output: Output, session: Session) -> None:
-    from scaler.report.columns import CANDIDATE_COLUMNS, candidate_frame
+    from scaler.report.columns import PLAN_COLUMNS, candidate_frame
     from scaler.report.tables import records, rich_table
 
     frame = candidate_frame(session.problem.candidates.kept, session.problem.candidates.left_out)
-    output.result(records(frame), rich_table(frame, CANDIDATE_COLUMNS))
+    output.result(records(frame), rich_table(frame, PLAN_COLUMNS))

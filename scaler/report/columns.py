@@ -134,6 +134,13 @@ CANDIDATE_COLUMNS = (
 #: For :meth:`scaler.runs.Run.write_csv`: six digits are more than any accuracy has.
 CSV_FORMATS = {c.name: ".6g" for c in (*CURVE_COLUMNS, *CANDIDATE_COLUMNS) if c.kind is float}
 
+_PLANNED = (
+    "network", "depth", "width", "resolution", "flops", "flops_ratio",
+    "proxy_resolution", "proxy_flops_ratio", "multiplier_gap", "reason",
+)  # fmt: skip
+#: What a dry run shows of the candidates, narrow enough for a terminal.
+PLAN_COLUMNS = tuple(column for column in CANDIDATE_COLUMNS if column.name in _PLANNED)
+
 
 def frame_of(rows: Sequence[Row], columns: Sequence[Column]) -> pd.DataFrame:
     """A table with these columns in order, then what else the rows hold; what a row lacks is missing."""

@@ -96,7 +96,7 @@ def test_names_are_printed_as_they_are():
 def test_growth_is_counted_from_the_base_for_every_policy():
     compound, depth = growth_lines(curve_frame(CURVE))
     assert compound.startswith("compound: +6.0 ± 1.4 points per doubling from 3.83M to 7.66M FLOPs")
-    assert depth.startswith("depth: +3.0 ± 1.4 points per doubling from 3.83M to 7.7M")
+    assert depth.startswith("depth: +3.0 ± 1.4 points per doubling from 3.83M to 7.70M")
 
 
 def realised(base, coefficients, rounding):

@@ -11,7 +11,7 @@ from scaler.training.schedule import learning_rate, peak
 @settings(max_examples=50)
 @given(steps=st.integers(1, 300), warmup=st.floats(0, 1))
 def test_rises_to_the_peak_once_and_falls(steps, warmup):
-    recipe = Recipe(warmup=warmup, learning_rate=0.5)
+    recipe = Recipe(warmup=warmup, learning_rate=0.5, batch_size=128)
     rates = [learning_rate(recipe, step, steps) for step in range(steps)]
     top = rates.index(max(rates))
     assert rates[top] == pytest.approx(0.5)
@@ -21,7 +21,7 @@ def test_rises_to_the_peak_once_and_falls(steps, warmup):
 
 
 def test_landmarks():
-    recipe = Recipe(warmup=0.25, learning_rate=0.4)
+    recipe = Recipe(warmup=0.25, learning_rate=0.4, batch_size=128)
     rates = [learning_rate(recipe, step, 100) for step in range(100)]
     assert rates[0] == pytest.approx(0.4 / 25)
     assert rates[24] == pytest.approx(0.4)
