@@ -13,7 +13,7 @@ test-all: lint
 	$(BIN)/pytest -q -n auto --dist loadfile -m ""
 
 bench: .venv/ready
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks.training_speed
 
 lint: .venv/ready
 	$(BIN)/ruff check .

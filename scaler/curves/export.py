@@ -32,7 +32,8 @@ def export_networks(run: Run, scale_up: ScaleUp, training: ProxyTraining | None)
 
     for index, rung in enumerate(scale_up.rungs):
         run.write_text(f"{FOLDER}/{rung.name}.yaml", write(rung.native.spec))
-        if training is None:
+        # A run that is done has dropped its checkpoints; its weights are there already.
+        if training is None or (run.path / FOLDER / f"{rung.name}-proxy.pt").is_file():
             continue
         recipe = scale_up.origin.space.recipe
         spec = prepared(rung.proxy.spec, recipe, scale_up.data)

@@ -142,6 +142,13 @@ def test_scale_takes_the_newest_search_and_says_so(scaled: Path, searched: Path)
     assert all(row["seeds"] == "2" and row["accuracy"] for row in table)
 
 
+def test_a_finished_scaling_may_be_run_again(scaled: Path, here: Path) -> None:
+    before = (scaled / "curve.csv").read_bytes()
+    again = ("--results", str(here / "results"), "--workers", "1", "--quiet", "--name", "grown")
+    assert run("scale", "--phi", "1", "--compare", "--search", "one", *again) == 0
+    assert (scaled / "curve.csv").read_bytes() == before
+
+
 def test_phi_one_is_the_candidate_that_was_chosen(scaled: Path, searched: Path) -> None:
     found = json.loads((searched / "coefficients.json").read_text())
     chosen = rows(searched / "candidates.csv")[found["candidate"]]
