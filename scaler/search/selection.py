@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from typing import Any, Literal
 
@@ -91,7 +91,8 @@ def select(
 ) -> Answer:
     """Choose among candidates by what was seen, and say how sure that is.
 
-    The choice and the ties are by belief (:mod:`scaler.search.surface`): trainings are compared within a
+    The choice, among the candidates trained longest, and the ties are by belief
+    (:mod:`scaler.search.surface`): trainings are compared within a
     rung, paired by repetition, pooled with their neighbours on the triangle, and short ones count for what
     they tell of full ones. ``ties`` are the fewest candidates that hold the best one with ``confidence``,
     trained or not; one that diverged with any seed is never among them. Without repeated seeds the noise is
@@ -107,7 +108,8 @@ def select(
         raise UserError(f"no candidate can be chosen: {reason}")
     reached = {o.candidate: max(p.rung for p in usable if p.candidate == o.candidate) for o in usable}
     belief, _ = surface_of(contest).fit(values_of(seen, metric))
-    order = sorted(reached, key=lambda c: -belief.mean[c])
+    finalists = _finalists(reached)
+    order = sorted(reached, key=lambda c: (c not in finalists, -belief.mean[c]))
     tied = _ties(belief, order[0], unstable)
     top = _compare(usable, reached[order[0]], metric)
     seeds_needed, more_flops = _proposal(contest, belief, order, tied, top, seen)
@@ -126,6 +128,17 @@ def select(
         standings=tuple(_standings(usable, order, reached)),
         notes=tuple(_notes(contest, tied, reached, unstable, top, seeds_needed)),
     )
+
+
+def _finalists(reached: Mapping[int, int]) -> set[int]:
+    """Candidates that the choice is among: those trained longest, if there are several to compare.
+
+    A candidate that was stopped may be believed to be better, and is then among the ties; but what is handed
+    to the user was trained as long as anything was.
+    """
+    top = max(reached.values())
+    longest = {candidate for candidate, rung in reached.items() if rung == top}
+    return longest if len(longest) > 1 else set(reached)
 
 
 def _ties(belief: Belief, chosen: int, unstable: set[int]) -> tuple[int, ...]:
