@@ -20,6 +20,8 @@ Metric = Literal["accuracy", "loss"]
 
 #: The level of every interval and of the set that cannot be told from the best.
 CONFIDENCE = 0.95
+#: Nobody runs more seeds of a candidate than this to decide between two.
+MOST_SEEDS = 100
 #: A candidate is compound if every dimension gets at least this share, single if one gets all but this.
 COMPOUND_SHARE = 0.05
 
@@ -257,9 +259,7 @@ def _notes(
     elif len(tied) > 1:
         notes.append(f"{len(tied)} of {len(contest.shares)} candidates cannot be told from the best.")
     if len(tied) > 1 and seeds_needed is not None:
-        notes.append(
-            f"About {seeds_needed} seeds per candidate would show the observed lead with 80 % power."
-        )
+        notes.append(_proposed(seeds_needed))
     early = [c for c in reached if reached[c] < len(contest.rungs) - 1]
     if early:
         notes.append(
@@ -278,3 +278,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _proposed(seeds: int) -> str:
+    if seeds > MOST_SEEDS:
+        return (
+            f"The observed lead is so small that {MOST_SEEDS} seeds per candidate would not show it: "
+            "these candidates are equally good for this proxy."
+        )
+    return f"About {seeds} seeds per candidate would show the observed lead with 80 % power."
