@@ -284,6 +284,6 @@ def _proposed(seeds: int) -> str:
     if seeds > MOST_SEEDS:
         return (
             f"The observed lead is so small that {MOST_SEEDS} seeds per candidate would not show it: "
-            "these candidates are equally good for this proxy."
+            "this proxy cannot tell them apart."
         )
     return f"About {seeds} seeds per candidate would show the observed lead with 80 % power."
