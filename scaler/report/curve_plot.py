@@ -14,26 +14,21 @@ from scaler.report.tables import policies
 _PHI_ROOM = 0.5
 
 
-def draw_curve(
-    frame: pd.DataFrame, caption: str, part: str = "validation", published: pd.DataFrame | None = None
-) -> Figure:
+def draw_curve(frame: pd.DataFrame, caption: str, part: str = "validation") -> Figure:
     """Accuracy against FLOPs from the table of ``curve.csv``; its first policy, the chosen one, stands out.
 
     Args:
         frame: columns of ``curve.csv``; networks without an accuracy are left out.
         caption: what the accuracies are: data, proxy, seeds.
         part: of the data that the accuracy is measured on, for the axis.
-        published: further points (``network``, ``flops``, ``accuracy``) drawn in grey.
     """
     figure, axes = new_figure(5.6, f"Accuracy of {_bases(frame)} as it grows", caption)
     lines = list(policies(frame))
-    _axes(axes, frame, published, part)
+    _axes(axes, frame, part)
     if not lines:
         axes.text(0.5, 0.5, "no network has been trained", transform=axes.transAxes, ha="center", color=SOFT)
         return figure
     names = [name for name, _ in lines]
-    if published is not None:
-        _draw_published(axes, published)
     labels = []
     for name, own in lines:
         colour, marker = style_of(name, names)
@@ -49,9 +44,8 @@ def _bases(frame: pd.DataFrame) -> str:
     return ", ".join(str(base) for base in frame["base"].dropna().unique()) or "the network"
 
 
-def _axes(axes: Axes, frame: pd.DataFrame, published: pd.DataFrame | None, part: str) -> None:
-    tables = [frame] if published is None else [frame, published]
-    flops = pd.concat([table["flops"] for table in tables]).astype(float)
+def _axes(axes: Axes, frame: pd.DataFrame, part: str) -> None:
+    flops = frame["flops"].astype(float)
     plain(axes)
     flops_axis(axes, float(flops.min()), float(flops.max()))
     axes.set_xlabel(
@@ -78,21 +72,6 @@ def _draw_policy(axes: Axes, own: pd.DataFrame, colour: str, marker: str, chosen
         capsize=3,
         zorder=4 if chosen else 3,
     )
-
-
-def _draw_published(axes: Axes, published: pd.DataFrame) -> None:
-    axes.scatter(
-        published["flops"], 100 * published["accuracy"], s=26, color="#9a9a9a", marker="x", linewidths=1.2
-    )
-    for _, row in published.iterrows():
-        axes.annotate(
-            str(row["network"]),
-            (row["flops"], 100 * row["accuracy"]),
-            xytext=(5, -9),
-            textcoords="offset points",
-            fontsize=8.5,
-            color=SOFT,
-        )
 
 
 def _mark_phi(axes: Axes, frame: pd.DataFrame) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from scaler.cost.closed_form import cost
 from scaler.curves.scale_up import ScaleUp
@@ -34,13 +34,3 @@ def scale_lines(scale_up: ScaleUp) -> Iterator[str]:
         f"{format_count(plan.train_flops)} training FLOPs, about {duration(scale_up.seconds)} on "
         f"{scale_up.workers} worker{'s' if scale_up.workers > 1 else ''}"
     )
-
-
-def network_lines(scale_up: ScaleUp) -> Sequence[str]:
-    """The networks that nobody has trained yet, one line each."""
-    return [
-        f"{rung.name}: depth x{rung.native.effective.depth:.2f}, width x{rung.native.effective.width:.2f}, "
-        f"{rung.native.spec.resolution} px, {format_count(rung.native.cost.flops)} FLOPs "
-        f"({rung.native.ratio:.2f}x the base)"
-        for rung in scale_up.rungs
-    ]

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from scaler.scaling.budget import format_count
+from scaler.scaling.budget import Budget
 
 Format = Literal["png", "svg"]
 FORMATS: tuple[Format, ...] = ("png", "svg")
@@ -78,7 +78,7 @@ def flops_axis(axes: Axes, low: float, high: float) -> None:
     subs = (1.0, 2.0, 5.0) if high / low < 2000 else (1.0,)
     axes.xaxis.set_major_locator(LogLocator(base=10, subs=subs, numticks=20))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: str(Budget(value, relative=False))))
 
 
 @dataclass(frozen=True)
