@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from json import dumps
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from scaler.cli import options
 from scaler.cli.console import Output, table
 from scaler.cost.closed_form import cost
+from scaler.cost.exponents import measure
 from scaler.networks.registry import FAMILIES, base
 from scaler.networks.registry import bases as all_bases
 from scaler.networks.spec import NetworkSpec
@@ -59,13 +61,16 @@ def bases(
         for part, s in [*(("stem", s) for s in spec.stem), *((str(i), s) for i, s in enumerate(spec.stages))]
     ]
     counted = cost(spec)
+    grows = measure(spec)
     output.result(
-        {**_summary(spec), "about": about, "scaling": scaling, "stages": stages},
+        {**_summary(spec), "about": about, "scaling": scaling, "exponents": asdict(grows), "stages": stages},
         f"{spec.name} ({spec.family}): {about}.",
         f"Scaling: {scaling}.",
         f"At {spec.resolution} px with {spec.classes} classes: {format_count(counted.params)} params, "
         f"{format_count(counted.macs)} macs, {format_count(counted.flops)} flops, "
         f"{format_count(counted.activations)} activations.",
+        f"FLOPs grow as depth^({grows.depth}), width^({grows.width}), resolution^({grows.resolution}), "
+        "measured from 1x to 2x.",
         *([table(_STAGES, [stage.values() for stage in stages])] if stages else []),
     )
 

@@ -53,6 +53,11 @@ def session_lines(session: Session) -> Iterator[str]:
         f"Base        {base.name}, {base.resolution} px, {format_count(cost(base).flops)} FLOPs; "
         f"budget {space.budget} at phi = 1"
     )
+    powers = problem.exponents
+    yield (
+        f"Exponents   FLOPs grow as depth^{powers.depth:.2f}, width^{powers.width:.2f}, "
+        f"resolution^{powers.resolution:.2f} (measured)"
+    )
     yield f"Proxy       {proxy_line(problem.proxy, problem.native)}"
     recipe = space.recipe
     images = recipe.images or session.data.sizes["train"]
