@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
@@ -21,7 +22,7 @@ def caption(configuration: Mapping[str, Any], part: str, seeds: pd.Series, error
     proxy, recipe = space.get("proxy") or {}, space.get("recipe") or {}
     words = [f"{part.capitalize()} accuracy of short proxy trainings"]
     if "data" in space:
-        words.append(f" on {space['data']}")
+        words.append(f" on {_data(str(space['data']))}")
     facts = []
     if "epochs" in recipe:
         images = f"{recipe['images']:,} images, " if recipe.get("images") else "all images, "
@@ -42,3 +43,8 @@ def _seeds(seeds: pd.Series, errors: bool) -> str:
     low, high = min(known), max(known)
     shown = "mean and standard error" if errors else "mean"
     return f"{shown} of {high if low == high else f'{low} to {high}'} seeds"
+
+
+def _data(name: str) -> str:
+    """A data set's name; of a folder its last part, for the path to it says nothing to others."""
+    return PurePath(name.removeprefix("folder:")).name
