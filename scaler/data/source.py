@@ -108,5 +108,6 @@ def _render(source: Source, allow_upsampling: bool, name: PartName, resolution: 
 def _too_small(name: str, native: int, asked: int) -> UserError:
     return UserError(
         f"the smallest image of {name} has {native} px, smaller than the {asked} px asked for; "
-        "use a smaller resolution or allow upsampling"
+        "use a smaller resolution or phi, or allow upsampling by `upsample: true` under `proxy` in the "
+        "search space"
     )
