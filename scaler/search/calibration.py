@@ -6,14 +6,13 @@ import time
 from dataclasses import dataclass
 
 import torch
-from torch import nn
-from torch.nn import functional
 
 from scaler.cost.closed_form import cost
 from scaler.networks.spec import NetworkSpec
-from scaler.training.device import Device, cores
+from scaler.training.device import Device, cores, keep_memory
+from scaler.training.optimiser import optimiser
 from scaler.training.recipe import Recipe, training_flops
-from scaler.training.trainer import fresh
+from scaler.training.trainer import fresh, step
 
 #: Steps that are timed; the quickest counts, because whatever disturbs a step only makes it slower.
 STEPS = 3
@@ -32,26 +31,25 @@ def calibrate(spec: NetworkSpec, recipe: Recipe, device: Device) -> Speed:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        seconds = min(_steps(spec, recipe.batch_size, device))
+        seconds = min(_steps(spec, recipe, device))
     finally:
         torch.set_num_threads(threads)
     images = recipe.batch_size / seconds
     return Speed(training_flops(cost(spec).flops, 1) * images, images)
 
 
-def _steps(spec: NetworkSpec, batch: int, device: Device) -> list[float]:
-    network: nn.Module = fresh(spec, 0).train().to(device.torch)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    images = torch.rand(batch, 3, spec.resolution, spec.resolution, device=device.torch)
-    images = images.to(memory_format=torch.channels_last)
-    labels = torch.zeros(batch, dtype=torch.long, device=device.torch)
+def _steps(spec: NetworkSpec, recipe: Recipe, device: Device) -> list[float]:
+    """Seconds of whole training steps, as the trainer does them; the first, which warms up, is left out."""
+    keep_memory()
+    network = device.place(fresh(spec, 0)).train()
+    descent = optimiser(network, recipe)
+    shape = (recipe.batch_size, 3, spec.resolution, spec.resolution)
+    images = torch.rand(shape, device=device.torch).to(memory_format=torch.channels_last)
+    labels = torch.zeros(recipe.batch_size, dtype=torch.long, device=device.torch)
     seconds = []
     for _ in range(STEPS + 1):
         started = time.perf_counter()
-        with device.autocast():
-            loss = functional.cross_entropy(network(images).float(), labels)
-        torch.autograd.backward(loss)
-        float(loss.detach())
+        float(step(network, descent, images, labels, recipe, device))
         seconds.append(time.perf_counter() - started)
     return seconds[1:]
 
