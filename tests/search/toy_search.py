@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -78,4 +79,6 @@ def run(storage, folder, workers=1, epoch_seconds=0.0, **more):
 
 
 if __name__ == "__main__":
+    # A shell that starts tests in the background has them ignore Ctrl-C, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     run(sys.argv[1], Path(sys.argv[2]), workers=int(sys.argv[3]), epoch_seconds=float(sys.argv[4]))
