@@ -17,7 +17,8 @@ from scaler.cost.profile import BlockCost, Profile, block_costs, small_variant
 from scaler.cost.profile import profile as profile_of
 from scaler.errors import UserError
 from scaler.networks.registry import base as find_base
-from scaler.networks.scale import small
+from scaler.networks.scale import small, usual_rounding
+from scaler.networks.spec import NetworkSpec
 from scaler.networks.squeeze import with_se
 from scaler.scaling.budget import format_count
 from scaler.scaling.multipliers import PUBLISHED, Coefficients, Multipliers
@@ -42,10 +43,9 @@ class RoundingRule(StrEnum):
     search = "search"
     official = "official"
 
-    @property
-    def rule(self) -> Rounding:
-        """The rule itself."""
-        return OFFICIAL if self is RoundingRule.official else Rounding()
+    def rule(self, base: NetworkSpec) -> Rounding:
+        """The rule itself, for this base."""
+        return OFFICIAL if self is RoundingRule.official else usual_rounding(base)
 
 
 def profile(
@@ -128,7 +128,7 @@ def profile(
     pixels = _pixels(resolution, phi, small_image)
     multipliers = _multipliers(depth, width, None if pixels else resolution, phi)
     with output.working(f"Counting {native.name}"):
-        found = profile_of(start, multipliers, rounding.rule, pixels)
+        found = profile_of(start, multipliers, rounding.rule(native), pixels)
     data = found.record()
     lines = list(_sentences(found, rounding))
     if phi is not None and depth is width is resolution is None:

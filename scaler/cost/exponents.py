@@ -53,6 +53,8 @@ class MeasuredExponents:
 def measure(spec: NetworkSpec, rounding: Rounding = FINE, *, budget: float = 2.0) -> MeasuredExponents:
     """Fit the exponents of a network between 1x and ``budget`` times its FLOPs, one axis at a time.
 
+    A budget below 1 looks at smaller networks.
+
     The fit is ``log(FLOPs / FLOPs of the base) = e * log(effective multiplier)`` by least squares through
     the origin, which is the base itself. Layer trees are counted in closed form, Python networks by fvcore
     at fewer points.
@@ -83,18 +85,22 @@ def _points(
     count, step = (4, 1.4) if isinstance(spec, PythonNetwork) else (24, 1.05)
 
     def realise(multiplier: float) -> tuple[float, float]:
-        larger = scale(spec, Multipliers(**{axis: multiplier}), rounding)
-        return math.log(getattr(effective(larger, spec), axis)), math.log(cost(larger).flops / flops)
+        other = scale(spec, Multipliers(**{axis: multiplier}), rounding)
+        return math.log(getattr(effective(other, spec), axis)), math.log(cost(other).flops / flops)
 
-    end = step
-    while realise(end)[1] < math.log(budget):
-        end *= step
-        if end > _LARGEST:
+    direction = 1 if budget > 1 else -1
+    end = step**direction
+    while direction * realise(end)[1] < direction * math.log(budget):
+        end *= step**direction
+        if max(end, 1 / end) > _LARGEST:
+            # A network shrinks only to one block a stage: what it does until then has to do.
+            if direction < 0:
+                break
             raise UserError(
                 f"the FLOPs of {spec.name} do not reach {budget:g}x even at {axis} multiplier {_LARGEST:g}, "
                 f"so a budget cannot be spent on {axis}; check that the network uses it"
             )
     for index in range(1, count + 1):
         point = realise(end ** (index / count))
-        if point[0] > 0:
+        if direction * point[0] > 0:
             yield point

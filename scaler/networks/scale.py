@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from dataclasses import replace
 from fractions import Fraction
 from functools import singledispatch
-from statistics import fmean
+from statistics import fmean, median
 
 from scaler.networks.spec import Head, NetworkSpec, Stage
 from scaler.scaling.multipliers import Multipliers
@@ -14,6 +15,12 @@ from scaler.scaling.rounding import Rounding
 
 #: Maps smaller than this at the end of a network waste its last stages.
 SMALLEST_LAST_MAP = 4
+
+#: Channels are multiples of this in networks of usual width.
+COARSEST_DIVISOR = 8
+
+#: Channels of a thin network, in steps of its rounding.
+FEWEST_STEPS = 4
 
 
 @singledispatch
@@ -76,8 +83,39 @@ def effective(spec: NetworkSpec, base: NetworkSpec) -> Multipliers:
 
 
 def _mean_width(spec: NetworkSpec) -> float:
-    """Over the stages that have channels of their own."""
-    return fmean(width for stage in spec.stages if (width := stage.total_width))
+    return fmean(_stage_widths(spec))
+
+
+def _stage_widths(spec: NetworkSpec) -> list[int]:
+    """Of the stages that have channels of their own."""
+    return [width for stage in spec.stages if (width := stage.total_width)]
+
+
+def usual_rounding(spec: NetworkSpec) -> Rounding:
+    """The rounding that suits a base: channels in multiples of 8, as hardware likes them; finer if narrow.
+
+    A step is at most an eighth of the median stage's width: with coarser steps many budgets could not be
+    met by width, and directions would fall together.
+    """
+    widths = _stage_widths(spec)
+    finest = median(widths) / 8 if widths else COARSEST_DIVISOR
+    divisor = COARSEST_DIVISOR
+    while divisor > 1 and divisor > finest:
+        divisor //= 2
+    return Rounding(divisor=divisor)
+
+
+def thinnest(spec: NetworkSpec, rounding: Rounding) -> float:
+    """The width multiplier below which channels are too few to be scaled evenly.
+
+    The median stage keeps :data:`FEWEST_STEPS` times the least number of channels that rounding can add.
+    """
+    steps = [
+        math.lcm(rounding.divisor, _width_step(stage)) / stage.total_width
+        for stage in spec.stages
+        if stage.total_width
+    ]
+    return min(FEWEST_STEPS * median(steps), 1.0) if steps else 0.01
 
 
 @singledispatch

@@ -51,7 +51,7 @@ def session_lines(session: Session) -> Iterator[str]:
     kept, out = problem.candidates.kept, problem.candidates.left_out
     yield (
         f"Base        {base.name}, {base.resolution} px, {format_count(cost(base).flops)} FLOPs; "
-        f"budget {space.budget} at phi = 1"
+        f"budget {space.budget} at phi = 1; channels in multiples of {problem.native.rounding.divisor}"
     )
     powers = problem.exponents
     yield (
@@ -175,7 +175,7 @@ def coefficients_json(session: Session, answer: Answer) -> dict[str, Any]:
         "proxy": {
             "data": session.data.name,
             "resolution": proxy.resolution,
-            "width": proxy.width,
+            "width": session.problem.proxy.thin,
             "images": recipe.images or session.data.sizes["train"],
             "epochs": recipe.epochs,
             "alpha": chosen.proxy.asked.depth,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from bisect import bisect_right
+from dataclasses import dataclass, replace
 
 from scaler.cost.closed_form import cost
 from scaler.cost.exponents import measure
 from scaler.errors import UserError
 from scaler.networks.registry import base as named_base
-from scaler.networks.scale import small
+from scaler.networks.scale import small, thinnest, usual_rounding
 from scaler.networks.spec import NetworkSpec
 from scaler.networks.squeeze import with_se
-from scaler.scaling.budget import format_count, parse_budget
+from scaler.scaling.budget import format_count, parse_budget, parse_count
 from scaler.scaling.multipliers import Coefficients
 from scaler.scaling.rounding import Rounding
 from scaler.scaling.shares import Exponents, Shares, shares_of
@@ -22,6 +24,9 @@ from scaler.search.realise import Scalable, Target
 from scaler.search.space import Grid, Space
 from scaler.search.types import Contest
 from scaler.training.recipe import training_flops
+
+#: A budget nearer than this to the base asks for no other network.
+NO_CHANGE = 0.05
 
 
 @dataclass(frozen=True)
@@ -53,9 +58,25 @@ def bases(space: Space, classes: int) -> tuple[Scalable, Scalable]:
     if space.se is not None:
         se = space.se
         spec = with_se(spec, se.reduction, skip_last_stage=se.skip_last_stage, position=se.position)
+    native = Scalable(spec, space.rounding or usual_rounding(spec))
     stand_in = small(spec, space.proxy.resolution).with_classes(classes)
-    proxy = Scalable(stand_in, Rounding(divisor=space.proxy.divisor), space.proxy.width)
-    return Scalable(spec, space.rounding), proxy
+    proxy = Scalable(stand_in, Rounding(divisor=space.proxy.divisor))
+    flops = parse_count(space.proxy.flops)
+    thin = widest(proxy, flops) if flops is not None else space.proxy.width or 1.0
+    return native, replace(proxy, thin=thin)
+
+
+def widest(proxy: Scalable, flops: float) -> float:
+    """The largest width multiplier, up to 1 and in hundredths, whose network costs at most these FLOPs.
+
+    Never so thin that widths could no longer grow evenly, though it may then cost more.
+    """
+    least = math.ceil(100 * thinnest(proxy.spec, proxy.rounding))
+    hundredths = range(least, 101)
+    fitting = bisect_right(
+        hundredths, flops, key=lambda width: cost(replace(proxy, thin=width / 100).base).flops
+    )
+    return hundredths[max(fitting - 1, 0)] / 100
 
 
 def pose(space: Space, classes: int) -> Problem:
@@ -66,7 +87,7 @@ def pose(space: Space, classes: int) -> Problem:
         classes: of the data set.
 
     Raises:
-        UserError: the budget is not above the base, or no point of the grid meets it.
+        UserError: the budget is the base's own cost, or no point of the grid meets it.
     """
     native, proxy = bases(space, classes)
     target = Target(budget_ratio(space.budget, native.base), space.tolerance)
@@ -77,17 +98,17 @@ def pose(space: Space, classes: int) -> Problem:
 
 
 def budget_ratio(text: str, base: NetworkSpec) -> float:
-    """A budget as a factor on the base's counted FLOPs.
+    """A budget as a factor on the base's counted FLOPs; below 1 the base shrinks.
 
     Raises:
-        UserError: it is not above the base's FLOPs.
+        UserError: it is the base's own FLOPs, within :data:`NO_CHANGE`.
     """
     flops = cost(base).flops
     ratio = parse_budget(text).ratio(flops)
-    if ratio <= 1:
+    if abs(ratio - 1) < NO_CHANGE:
         raise UserError(
-            f"the budget {text} is not above the base: {base.name} itself costs {format_count(flops)} FLOPs; "
-            "ask for more, such as 2x"
+            f"the budget {text} is what {base.name} itself costs ({format_count(flops)} FLOPs): "
+            "ask for more, such as 2x, or for less, such as 0.5x"
         )
     return ratio
 
@@ -116,8 +137,10 @@ def contest(problem: Problem, space: Space, images: int, seed: int) -> Contest:
 def effective_shares(candidate: Candidate, exponents: Exponents) -> Shares:
     """The shares of the network that a candidate became.
 
-    An axis that was not to be scaled may have moved a step below the base to meet the budget: no share.
+    An axis that was not to be scaled may have moved a step the other way to meet the budget: no share.
     """
     found = candidate.coefficients
-    grown = Coefficients(max(found.alpha, 1.0), max(found.beta, 1.0), max(found.gamma, 1.0))
-    return shares_of(grown, exponents)
+    bound = max if candidate.native.ratio > 1 else min
+    return shares_of(
+        Coefficients(bound(found.alpha, 1.0), bound(found.beta, 1.0), bound(found.gamma, 1.0)), exponents
+    )

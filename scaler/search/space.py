@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from scaler.errors import UserError
 from scaler.networks.spec import Position
-from scaler.scaling.budget import parse_budget
+from scaler.scaling.budget import parse_budget, parse_count
 from scaler.scaling.rounding import Rounding
 from scaler.search.spaces_dir import spaces_directory
 from scaler.training.recipe import Recipe
@@ -86,14 +86,23 @@ class Proxy(_Checked):
     Attributes:
         resolution: of the base's images, in pixels; early strides are dropped for small ones.
         width: factor on the base's channels; 1 keeps them.
+        flops: in place of a width, what the proxy may cost, such as ``4M``; the widest that does is taken.
         divisor: channels of the proxy are multiples of this.
         upsample: images may be enlarged beyond their own size.
     """
 
     resolution: Annotated[int, Field(ge=4)]
-    width: Annotated[float, Field(gt=0, le=1)] = 1.0
+    width: Annotated[float, Field(gt=0, le=1)] | None = None
+    flops: str | None = None
     divisor: Annotated[int, Field(ge=1)] = 1
     upsample: bool = False
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if (self.width is None) == (self.flops is None):
+            raise ValueError("give either `width` such as 0.25, or `flops` such as 4M")
+        parse_count(self.flops)
+        return self
 
 
 class Space(_Checked):
@@ -107,7 +116,7 @@ class Space(_Checked):
         tolerance: largest relative difference of a candidate's measured FLOPs from the budget.
         limits: on candidates, beside the budget.
         grid: the points compared.
-        rounding: of the native networks.
+        rounding: of the native networks; without one, what suits the base's widths.
         data: data set.
         proxy: what is trained.
         recipe: how it is trained.
@@ -123,7 +132,7 @@ class Space(_Checked):
     tolerance: Annotated[float, Field(gt=0, le=0.5)] = 0.03
     limits: Limits = Limits()
     grid: Grid = Grid(lattice=4)
-    rounding: Rounding = Rounding()
+    rounding: Rounding | None = None
     data: str = "fractals"
     proxy: Proxy
     recipe: Recipe = Recipe()

@@ -1,17 +1,21 @@
 import math
+from dataclasses import replace
 
 import pytest
 
+from scaler.cost.closed_form import cost
 from scaler.cost.counting import flops_by_blocks
 from scaler.errors import UserError
 from scaler.networks.registry import base
-from scaler.networks.scale import small
+from scaler.networks.scale import small, usual_rounding
 from scaler.scaling.multipliers import PUBLISHED
 from scaler.scaling.rounding import Rounding
 from scaler.scaling.shares import THEORY
 from scaler.search.candidates import Candidates, enumerate_candidates
 from scaler.search.points import lattice_points, rectangular_points
+from scaler.search.problem import effective_shares, pose, widest
 from scaler.search.realise import Scalable, Target
+from scaler.search.space import read_space
 
 NATIVE = Scalable(base("effnet-b0"), Rounding())
 PROXY = Scalable(small(base("effnet-b0"), 16).with_classes(50), Rounding(divisor=1), 0.15)
@@ -55,6 +59,18 @@ def test_corners_and_the_published_direction_are_always_there(found: Candidates)
     assert PUBLISHED.alpha == 1.2
 
 
+@pytest.mark.parametrize("budget", ["1.5x", "2x", "4x"])
+@pytest.mark.parametrize(
+    "name",
+    ["effnet-b0", "resnet-20", "densenet-bc-100-12", "densenet-40-12", "mobilenet-v2", "resnet-50",
+     "resnext-50-32x4d", "googlenet", "tests/networks/example_network.yaml"],
+)  # fmt: skip
+def test_they_are_there_for_every_family(name: str, budget: str) -> None:
+    space = read_space("quick").override(base=name, budget=budget, grid={"lattice": 1})
+    kept = pose(space, classes=64).candidates.kept
+    assert [c.point.name for c in kept] == ["depth-only", "width-only", "resolution-only", "published"]
+
+
 def test_native_and_proxy_multipliers_stay_close(found: Candidates) -> None:
     assert max(c.native.effective.distance(c.proxy.effective) for c in found.kept) < 0.12
 
@@ -92,3 +108,42 @@ def test_shrinking_works_the_same_way() -> None:
     found = enumerate_candidates(lattice_points(2, 0.5, THEORY), NATIVE, proxy, Target(0.5), THEORY)
     assert all(c.native.ratio == pytest.approx(0.5, rel=0.03) for c in found.kept)
     assert len(found.kept) >= 5
+
+
+@pytest.mark.parametrize("name", ["effnet-b0", "resnet-20", "densenet-bc-100-12"])
+def test_a_budget_below_the_base_shrinks_it(name: str) -> None:
+    problem = pose(read_space("quick").override(base=name, budget="0.5x"), classes=64)
+    kept = problem.candidates.kept
+    assert {"depth-only", "width-only", "resolution-only", "published"} <= {c.point.name for c in kept}
+    assert len(kept) >= 12
+    for candidate in kept:
+        assert candidate.native.ratio == pytest.approx(0.5, rel=0.03)
+        assert candidate.proxy.ratio == pytest.approx(0.5, rel=0.03)
+    shares = {c.point.name: effective_shares(c, problem.exponents) for c in kept}
+    # Blocks are few: a step on another axis may have to help.
+    assert shares["depth-only"].depth > 2 / 3
+    assert shares["width-only"].width > 2 / 3
+    assert shares["resolution-only"].resolution > 2 / 3
+
+
+@pytest.mark.parametrize(
+    ("name", "divisor"), [("effnet-b0", 8), ("densenet-121", 4), ("resnet-20", 4), ("densenet-40-12", 1)]
+)
+def test_narrow_bases_are_rounded_finely(name: str, divisor: int) -> None:
+    assert usual_rounding(base(name)) == Rounding(divisor=divisor)
+
+
+def test_the_proxy_is_the_widest_within_its_flops() -> None:
+    stand_in = Scalable(small(base("effnet-b0"), 16), Rounding(divisor=1))
+    thin = widest(stand_in, 4e6)
+    assert cost(replace(stand_in, thin=thin).base).flops <= 4e6
+    assert cost(replace(stand_in, thin=thin + 0.01).base).flops > 4e6
+    assert widest(stand_in, 1e12) == 1
+
+
+def test_the_proxy_is_never_too_thin_to_scale() -> None:
+    stand_in = Scalable(small(base("densenet-121"), 16), Rounding(divisor=1))
+    thin = widest(stand_in, 1.0)
+    assert replace(stand_in, thin=thin).base.stages[0].width >= 4
+    with pytest.raises(UserError, match="give either"):
+        read_space("quick").override(proxy={"resolution": 16, "width": 0.2, "flops": "4M"})
