@@ -16,8 +16,8 @@ Array = NDArray[np.float64]
 _RESAMPLES = 1000
 #: Fewer candidates than this cannot be said to be ranked.
 _FEWEST = 4
-#: Between proxies, candidates are the same if no share differs by more.
-_SAME = 0.1
+#: In two tables, candidates are the same if no share differs by more.
+_SAME = 1e-3
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,22 @@ def rank_correlation(seen: Sequence[Observation]) -> tuple[RankCorrelation, ...]
 
 
 def proxy_correlation(one: Table, other: Table) -> RankCorrelation | None:
-    """Agreement of two proxies' last epochs on the same candidates; None if they have others."""
+    """Agreement of two proxies' last epochs on the candidates that both tables hold; None if there are few.
+
+    A candidate is known by its shares, which are those of the native network whatever the proxy is.
+    Nothing is paired: even one proxy against itself with other seeds agrees only as far as noise allows,
+    which is what :func:`rank_correlation` says of a table's last epoch.
+    """
     a = np.array([astuple(s) for s in one.contest.shares])
     b = np.array([astuple(s) for s in other.contest.shares])
-    if a.shape != b.shape or np.abs(a - b).max() > _SAME or len(a) < _FEWEST:
+    apart = np.abs(a[:, None] - b).max(axis=-1)
+    means = [np.nan_to_num(table.accuracy[:, :, -1].mean(axis=1)) for table in (one, other)]
+    common = [(i, int(apart[i].argmin())) for i in range(len(a)) if apart[i].min() <= _SAME]
+    if len(common) < _FEWEST:
         return None
-    means = [table.accuracy[:, :, -1].mean(axis=1) for table in (one, other)]
+    x, y = (np.array([values[pair[side]] for pair in common]) for side, values in enumerate(means))
     epochs = min(one.contest.rungs[-1], other.contest.rungs[-1])
-    return _correlate(epochs, [(means[0], means[1])], paired=False)
+    return _correlate(epochs, [(x, y)], paired=False)
 
 
 def warning(correlations: Sequence[RankCorrelation]) -> str | None:

@@ -204,7 +204,20 @@ def test_a_warning_where_the_proxy_cannot_rank():
 
 def test_proxies_agree_with_themselves():
     assert proxy_correlation(TABLE, TABLE).spearman == pytest.approx(1.0)
-    other, _ = make_table(EDGE, 0.8, divisions=3)
+    some = [7, 5, 3, 2, 0]
+    contest = dataclasses.replace(
+        TABLE.contest,
+        shares=tuple(TABLE.contest.shares[c] for c in some),
+        epoch_flops=tuple(TABLE.contest.epoch_flops[c] for c in some),
+    )
+    fewer = dataclasses.replace(TABLE, contest=contest, accuracy=TABLE.accuracy[some], loss=TABLE.loss[some])
+    found = proxy_correlation(TABLE, fewer)
+    assert found.spearman == pytest.approx(1.0)
+    assert found.candidates == 5
+
+
+def test_proxies_of_other_candidates_are_not_compared():
+    other, _ = make_table(EDGE, 0.8, divisions=5)
     assert proxy_correlation(TABLE, other) is None
 
 
