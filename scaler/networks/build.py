@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import singledispatch
 
@@ -101,27 +102,28 @@ class Network(nn.Sequential):
         self.spec = spec
 
 
-def build(spec: NetworkSpec, *, zero_residual: bool = False) -> Network:
+def build(spec: NetworkSpec, *, short_training: bool = False) -> Network:
     """Build and initialise a network; the weights come from torch's global generator.
 
     A network that is the user's own code starts as that code leaves it.
 
     Args:
         spec: the network.
-        zero_residual: start every residual branch at zero (its last norm or convolution), which helps deep
-            networks in short trainings (Goyal et al. 2017, sec. 5.1).
+        short_training: start as :func:`start_evenly` says.
 
     Raises:
         UserError: the resolution is too small for the network's strides, or the user's code fails.
     """
     network = Network(spec)
     if not isinstance(spec, PythonNetwork):
-        initialise(network, zero_residual=zero_residual)
+        initialise(network)
+        if short_training:
+            start_evenly(network)
     return network
 
 
-def initialise(network: nn.Module, *, zero_residual: bool) -> None:
-    """He initialisation of convolutions (fan out); linear layers uniform by fan in."""
+def initialise(network: nn.Module) -> None:
+    """He initialisation of convolutions (fan out); linear layers normal with deviation 0.01."""
     for part in network.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
@@ -130,12 +132,22 @@ def initialise(network: nn.Module, *, zero_residual: bool) -> None:
         elif isinstance(part, nn.Linear):
             nn.init.normal_(part.weight, std=0.01)
             nn.init.zeros_(part.bias)
-    if zero_residual:
-        for part in network.modules():
-            if isinstance(part, Residual):
-                last = list(_scaling_layers(part.body))[-1:]
-                for layer in last:
-                    nn.init.zeros_(layer.weight)
+
+
+def start_evenly(network: nn.Module) -> None:
+    """Make short trainings depend less on depth and on the luck of the first weights.
+
+    Every residual branch starts at zero, by its last norm or convolution, which helps deep networks (Goyal
+    et al. 2017, sec. 5.1). Convolutions that mix channels start orthogonal (Saxe et al. 2014): in layers
+    of a few channels, rows drawn independently are often nearly parallel, and the network then lags.
+    """
+    for part in network.modules():
+        if isinstance(part, nn.Conv2d) and part.groups == 1:
+            nn.init.orthogonal_(part.weight, gain=math.sqrt(2))
+    for part in network.modules():
+        if isinstance(part, Residual):
+            for layer in list(_scaling_layers(part.body))[-1:]:
+                nn.init.zeros_(layer.weight)
 
 
 def _scaling_layers(branch: nn.Module) -> Iterator[nn.Conv2d | nn.BatchNorm2d]:

@@ -94,10 +94,10 @@ def prepared(spec: NetworkSpec, recipe: Recipe, data: DataSet) -> NetworkSpec:
 
 
 def fresh(spec: NetworkSpec, seed: int) -> Network:
-    """A network with weights drawn from ``seed``; residual branches start at zero."""
+    """A network with weights drawn from ``seed``, made for a short training."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build(spec, zero_residual=True)
+        return build(spec, short_training=True)
 
 
 def trained(spec: NetworkSpec, recipe: Recipe, data: DataSet, checkpoint: Path) -> Network:

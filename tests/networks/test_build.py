@@ -101,7 +101,7 @@ def test_weights_of_a_trained_network_load_into_plain_modules():
 
 
 def test_zero_residual_starts_residual_blocks_as_their_shortcut():
-    network = build(thin(), zero_residual=True).eval()
+    network = build(thin(), short_training=True).eval()
     blocks = [part for part in network.modules() if isinstance(part, Residual)]
     assert len(blocks) == 9
     for block in blocks:

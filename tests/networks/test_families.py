@@ -185,7 +185,7 @@ def test_whole_network_equals_fvcore(name):
 def test_trains_at_the_smallest_resolution_and_not_below(name):
     spec = base(name)
     least = smallest_resolution(spec)
-    network = build(thin(spec, least), zero_residual=True)
+    network = build(thin(spec, least), short_training=True)
     scores = network(torch.randn(2, 3, least, least))
     assert scores.shape == (2, 3)
     nn.functional.cross_entropy(scores, torch.tensor([0, 1])).backward()
@@ -198,7 +198,7 @@ def test_trains_at_the_smallest_resolution_and_not_below(name):
 def test_branches_that_start_at_zero_learn(name):
     spec = replace(thin(small(base(name), 16), 16).without_regularisation())
     spec = replace(spec, stages=tuple(replace(stage, depth=2) for stage in spec.stages))
-    network = build(spec, zero_residual=True)
+    network = build(spec, short_training=True)
     branches = [part.body for part in network.modules() if isinstance(part, Residual)]
     outputs = []
     hooks = [branch.register_forward_hook(lambda *call: outputs.append(call[-1])) for branch in branches]

@@ -100,7 +100,7 @@ def test_small_changes_only_the_resolution(spec: PythonNetwork) -> None:
 
 
 def test_it_trains(spec: PythonNetwork) -> None:
-    network = build(spec, zero_residual=True)
+    network = build(spec, short_training=True)
     assert network.spec == spec
     assert network.training
     scores = network(torch.rand(4, 3, 16, 16))

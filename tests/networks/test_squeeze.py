@@ -64,7 +64,7 @@ def test_identity_position_is_on_the_shortcut(name):
     thin = scale(small(base(name), 24), Multipliers(0.25, 0.25), Rounding(divisor=4))
     spec = with_se(thin, position="identity")
     assert cost(spec) == count_by_blocks(spec)
-    network = build(spec, zero_residual=True).eval()
+    network = build(spec, short_training=True).eval()
     gates = [label for label, part in network.named_modules() if isinstance(part, Gate)]
     assert len(gates) == spec.depth
     assert all("shortcut" in label or "passed" in label for label in gates)
