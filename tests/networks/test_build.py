@@ -100,7 +100,7 @@ def test_weights_of_a_trained_network_load_into_plain_modules():
     assert plain_copy(network).state_dict().keys() == network.state_dict().keys()
 
 
-def test_zero_residual_starts_residual_blocks_as_their_shortcut():
+def test_for_a_short_training_residual_blocks_start_as_their_shortcut():
     network = build(thin(), short_training=True).eval()
     blocks = [part for part in network.modules() if isinstance(part, Residual)]
     assert len(blocks) == 9
@@ -110,12 +110,22 @@ def test_zero_residual_starts_residual_blocks_as_their_shortcut():
         torch.testing.assert_close(block(x), x)
 
 
-def test_without_zero_residual_blocks_do_something():
+def test_otherwise_residual_blocks_do_something():
     network = build(thin()).eval()
     block = next(part for part in network.modules() if isinstance(part, Residual))
     channels = next(part for part in block.modules() if isinstance(part, nn.Conv2d)).in_channels
     x = torch.randn(2, channels, 4, 4)
     assert not torch.allclose(block(x), x)
+
+
+def test_for_a_short_training_channels_start_orthogonal():
+    network = build(thin(), short_training=True)
+    mixing = [part for part in network.modules() if isinstance(part, nn.Conv2d) and part.groups == 1]
+    assert len(mixing) > 40
+    for layer in mixing:
+        rows = layer.weight.flatten(1)
+        products = rows @ rows.T if rows.shape[0] <= rows.shape[1] else rows.T @ rows
+        torch.testing.assert_close(products, 2 * torch.eye(len(products)), rtol=1e-4, atol=1e-4)
 
 
 def test_the_same_generator_gives_the_same_weights():
