@@ -29,8 +29,9 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 #: Standard deviations in units of a training's noise at the last rung: of quality; of lag at the first
-#: rung, against that of quality; of what early rungs add to the noise; and the part of noise that stays.
-SETTINGS = np.array(list(product((0.3, 1.0, 3.0, 10.0), (0.3, 1.0), (0.5, 2.0), (0.3, 0.8))))
+#: rung, against that of quality; of what the first rung adds to the noise (less than 0: it has less, as where
+#: nothing has been learnt yet); and the part of noise that stays.
+SETTINGS = np.array(list(product((0.3, 1.0, 3.0, 10.0), (0.3, 1.0, 3.0), (-0.3, 0.5), (0.3, 0.8))))
 #: Shares this far apart are no more than loosely related.
 LENGTH = 0.4
 #: A candidate's own part of quality, against the smooth one (standard deviations).

@@ -165,7 +165,7 @@ def _to_table(path: Path, frame: pd.DataFrame) -> Table:
     shape = (len(levels[0]), len(levels[1]), len(levels[2]))
     grids = {column: full[column].to_numpy().reshape(shape) for column in COLUMNS if column not in keys}
     contest = Contest(
-        shares=tuple(Shares(*values) for values in zip(*(grids[s][:, 0, 0] for s in _SHARES), strict=True)),
+        shares=tuple(_shares(*values) for values in zip(*(grids[s][:, 0, 0] for s in _SHARES), strict=True)),
         epoch_flops=tuple(np.nanmax(grids["train_flops"] / np.array(levels[2]), axis=(1, 2))),
         rungs=tuple(int(epochs) for epochs in levels[2]),
         repetitions=shape[1],
@@ -178,6 +178,12 @@ def _to_table(path: Path, frame: pd.DataFrame) -> Table:
         grids["loss"],
         np.nanmax(grids["images"], axis=(0, 1)).astype(int),
     )
+
+
+def _shares(*printed: float) -> Shares:
+    """Shares as files hold them, with six digits, whose sum may be off by as many halves of the last one."""
+    total = sum(printed)
+    return Shares(*(value / total for value in printed)) if abs(total - 1) < 1e-5 else Shares(*printed)
 
 
 def _row_name(row: pd.Series | dict[str, float]) -> str:

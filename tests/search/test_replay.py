@@ -202,6 +202,18 @@ def test_a_warning_where_the_proxy_cannot_rank():
     assert rank_correlation([]) == ()
 
 
+def test_shares_of_six_digits_need_not_sum_to_one_exactly(path):
+    lines = path.read_text().splitlines()
+    changed = ["0,0.279435,0.292154,0.428412," + line.split(",", 4)[4] if line.startswith("0,") else line
+               for line in lines]  # fmt: skip
+    path.write_text("\n".join(changed))
+    shares = read_table(path).contest.shares[0]
+    assert shares.depth == pytest.approx(0.279435, abs=1e-6)
+    path.write_text(path.read_text().replace("0.279435", "0.3"))
+    with pytest.raises(UserError, match="sum to 1"):
+        read_table(path)
+
+
 def test_proxies_agree_with_themselves():
     assert proxy_correlation(TABLE, TABLE).spearman == pytest.approx(1.0)
     some = [7, 5, 3, 2, 0]

@@ -9,6 +9,7 @@ from typing import Literal
 from scaler.errors import UserError
 from scaler.search.strategies.exhaustive import Exhaustive
 from scaler.search.strategies.halving import Halving
+from scaler.search.strategies.knowledge_gradient import KnowledgeGradient
 from scaler.search.strategies.one_seed import OneSeed
 from scaler.search.strategies.racing import Racing
 from scaler.search.strategies.random import Random
@@ -30,6 +31,7 @@ STRATEGIES: Mapping[str, Callable[..., Strategy]] = MappingProxyType(
     {
         "exhaustive": Exhaustive,
         "halving": Halving,
+        "knowledge-gradient": KnowledgeGradient,
         "racing": Racing,
         "one-seed": OneSeed,
         "random": Random,

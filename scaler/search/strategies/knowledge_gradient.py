@@ -1,0 +1,92 @@
+"""Ours, and the default: full trainings only, of the candidates that better the decision most.
+
+Early epochs of short, thin proxies may rank candidates no better than chance, and what is spent on them is
+then lost. So every training is a full one, but few candidates are trained: first some that are spread over
+the triangle of shares, then, one batch after the other, those with the largest knowledge gradient per FLOP
+on the :class:`~scaler.search.surface.Surface`, new candidates and further seeds alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+import numpy as np
+
+from scaler.scaling.shares import Shares
+from scaler.search.strategies.telling import (
+    exhaustive_flops,
+    expected_regret,
+    most_telling,
+    options_of,
+    reached_by,
+    spent,
+)
+from scaler.search.surface import surface_of, values_of
+from scaler.search.types import Contest, Observation, Task
+
+#: The first trainings are this part of those that can be paid for, and no fewer than so many.
+SPREAD_PART = 0.5
+FEWEST_SPREAD = 3
+
+
+@dataclass(frozen=True)
+class KnowledgeGradient:
+    """Trains few candidates, each in full, and stops when the decision no longer changes.
+
+    Attributes:
+        spend: training FLOPs, as a part of exhaustive search's (every candidate, seed and epoch); more only
+            where the first trainings need it.
+        batch: trainings asked for at once, so that this many workers have work.
+        tolerance: stop when perfect knowledge would better the choice by less (accuracy, in [0, 1]).
+    """
+
+    spend: float = 0.15
+    batch: int = 2
+    tolerance: float = 0.0005
+    name: str = "knowledge-gradient"
+
+    def ask(self, contest: Contest, seen: Sequence[Observation]) -> list[Task]:
+        """Candidates spread over the triangle, then the most telling ones that the budget allows."""
+        reached, last = reached_by(seen), len(contest.rungs) - 1
+        first = [Task(c, 0, last) for c in self.first(contest) if (c, 0) not in reached]
+        if first:
+            return first
+        values = values_of(seen)
+        if len(values.value) == 0:
+            return []
+        surface = surface_of(contest)
+        belief, weights = surface.fit(values)
+        unstable = {o.candidate for o in seen if o.state == "diverged"}
+        stable = [c for c in range(len(contest.shares)) if c not in unstable]
+        left = self.spend * exhaustive_flops(contest) - spent(contest, reached)
+        options, costs = options_of(contest, reached, stable, [last], left)
+        if expected_regret(belief, stable) < self.tolerance or not options:
+            return []
+        mean = np.where(np.isin(np.arange(len(belief.mean)), stable), belief.mean, -np.inf)
+        likeliest = surface.only(int(weights.argmax()))
+        return most_telling(likeliest, values, mean, options, costs, left, self.batch)
+
+    def first(self, contest: Contest) -> list[int]:
+        """The candidates that are trained whatever comes."""
+        dearest = max(contest.epoch_flops) * contest.rungs[-1]
+        affordable = self.spend * exhaustive_flops(contest) / dearest
+        count = max(FEWEST_SPREAD, int(SPREAD_PART * affordable))
+        return spread_out(contest.shares, contest.seed)[:count]
+
+
+def spread_out(shares: Sequence[Shares], seed: int) -> list[int]:
+    """All candidates, the first one at random, every further one far from those before it.
+
+    Distances are blurred a little by the seed, so that no candidate is first by its place alone.
+    """
+    generator = np.random.default_rng(seed)
+    points = np.array([astuple(s) for s in shares])
+    order = [int(generator.integers(len(points)))]
+    distance = ((points - points[order[0]]) ** 2).sum(axis=1)
+    while len(order) < len(points):
+        distance[order] = -1.0
+        blurred = distance + 0.05 * generator.random(len(points))
+        order.append(int(blurred.argmax()))
+        distance = np.minimum(distance, ((points - points[order[-1]]) ** 2).sum(axis=1))
+    return order
