@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scaler.search.types import Strategy
 
 #: As quick as replays should be; the peers are asked for by name, or by ``all``.
-_DEFAULT = "exhaustive,one-seed,halving,random,racing"
+_DEFAULT = "exhaustive,one-seed,halving,random,racing,knowledge-gradient"
 
 
 def replay(

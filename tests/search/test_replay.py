@@ -14,11 +14,13 @@ from scaler.errors import UserError
 from scaler.search.fidelity import proxy_correlation, rank_correlation, warning
 from scaler.search.replay import replays, run, score, spent, world_of
 from scaler.search.strategies import STRATEGIES, strategy
+from scaler.search.strategies.knowledge_gradient import KnowledgeGradient, spread_out
 from scaler.search.strategies.racing import Racing
 from scaler.search.table import observations, read_table, write_table
 
 TABLE, MEAN = make_table(EDGE, 0.8, seed=1)
-QUICK = ("exhaustive", "one-seed", "halving", "random", "racing", "tpe", "asha", "hyperband")
+QUICK = ("exhaustive", "one-seed", "halving", "random", "racing", "knowledge-gradient", "tpe", "asha",
+         "hyperband")  # fmt: skip
 
 
 @pytest.fixture
@@ -127,11 +129,12 @@ def test_strategies_end_and_are_pure(name):
         for task in tasks:
             cut |= {(o.candidate, o.repetition, o.rung): o for o in drawn.observe(task)}
     assert spent(list(cut.values())) <= 1.3 * spent(first)
-    if name != "racing":  # which decides at other moments when a batch was cut
+    # These decide at other moments when a batch was cut (a real search finishes the batch first).
+    if name not in ("racing", "knowledge-gradient"):
         assert set(cut) == set(known)
 
 
-@pytest.mark.parametrize("name", ["random", "racing", "tpe", "asha", "hyperband"])
+@pytest.mark.parametrize("name", ["random", "racing", "knowledge-gradient", "tpe", "asha", "hyperband"])
 def test_strategies_keep_to_what_they_may_spend(name):
     drawn = world_of(TABLE).draw(1)
     for spend in (0.1, 0.2):
@@ -146,15 +149,50 @@ def test_strategies_live_with_divergence(name):
     assert all(o.regret < 100 for o in outcomes)
 
 
-def test_racing_when_everything_diverges():
+@pytest.mark.parametrize("name", ["racing", "knowledge-gradient"])
+def test_ours_when_everything_diverges(name):
     nothing = dataclasses.replace(TABLE, loss=np.full_like(TABLE.loss, np.nan))
-    assert len({o.candidate for o in run(Racing(), nothing)}) == 15
+    assert len({o.candidate for o in run(strategy(name), nothing)}) == 15
 
 
 def test_racing_spends_on_the_best():
     seen = run(Racing(), world_of(TABLE).draw(2))
-    long = {o.candidate for o in seen if o.rung >= 2}
-    assert MEAN[list(long)].mean() > MEAN.mean()
+    longer = {o.candidate for o in seen if o.rung >= 1}
+    assert 0 < len(longer) < len(MEAN)
+    assert MEAN[list(longer)].mean() > MEAN.mean()
+
+
+def test_knowledge_gradient_trains_in_full_and_where_the_best_are():
+    contest = TABLE.contest
+    further = []
+    for draw in range(10):
+        drawn = world_of(TABLE).draw(draw)
+        method = KnowledgeGradient(spend=0.2)
+        seen = run(method, drawn)
+        last = {(o.candidate, o.repetition): o.rung for o in seen}
+        assert set(last.values()) == {len(contest.rungs) - 1}
+        assert spent(seen) <= 0.2 * TABLE.flops
+        first = {(c, 0) for c in method.first(drawn.contest)}
+        assert len(first) == 5  # half of the 11 that 0.2 pays for, if they were the dearest
+        further += [c for c, repetition in set(last) - first]
+    assert MEAN[further].mean() > MEAN.mean()
+
+
+def test_the_first_candidates_are_spread_over_the_triangle():
+    shares = TABLE.contest.shares
+    for seed in range(5):
+        order = spread_out(shares, seed)
+        assert sorted(order) == list(range(len(shares)))
+        points = np.array([dataclasses.astuple(shares[c]) for c in order])
+        apart = np.linalg.norm(points[:4, None] - points[:4], axis=-1)[np.triu_indices(4, 1)].min()
+        between = np.linalg.norm(points[:, None] - points, axis=-1)[np.triu_indices(len(points), 1)].mean()
+        assert apart > 0.7 * between
+    assert len({spread_out(shares, seed)[0] for seed in range(20)}) > 5
+
+
+def test_knowledge_gradient_stops_when_the_decision_no_longer_changes():
+    clear, _ = make_table(CENTRE, 0.01, lead=5.0, bias=0.0, seed=0)
+    assert spent(run(KnowledgeGradient(spend=1.0), clear)) < 0.6 * clear.flops
 
 
 def test_racing_stops_when_the_decision_no_longer_changes():
@@ -162,11 +200,10 @@ def test_racing_stops_when_the_decision_no_longer_changes():
     assert spent(run(Racing(spend=1.0), clear)) < 0.3 * clear.flops
 
 
-def test_racing_beats_chance_and_covers():
+@pytest.mark.parametrize("name", ["racing", "knowledge-gradient"])
+def test_ours_beat_chance_and_cover(name):
     world = world_of(TABLE)
-    ours, chance = (
-        score(world, name, list(replays(world, strategy(name), 60))) for name in ("racing", "random")
-    )
+    ours, chance = (score(world, one, list(replays(world, strategy(one), 60))) for one in (name, "random"))
     assert ours.mean_regret < chance.mean_regret
     assert ours.coverage >= stats.binom.ppf(0.001, 60, 0.95) / 60
 

@@ -8,7 +8,7 @@ on the :class:`~scaler.search.surface.Surface`, new candidates and further seeds
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -49,7 +49,8 @@ class KnowledgeGradient:
     def ask(self, contest: Contest, seen: Sequence[Observation]) -> list[Task]:
         """Candidates spread over the triangle, then the most telling ones that the budget allows."""
         reached, last = reached_by(seen), len(contest.rungs) - 1
-        first = [Task(c, 0, last) for c in self.first(contest) if (c, 0) not in reached]
+        unstable = {o.candidate for o in seen if o.state == "diverged"}
+        first = [Task(c, 0, last) for c in self.first(contest, unstable) if (c, 0) not in reached]
         if first:
             return first
         values = values_of(seen)
@@ -57,7 +58,6 @@ class KnowledgeGradient:
             return []
         surface = surface_of(contest)
         belief, weights = surface.fit(values)
-        unstable = {o.candidate for o in seen if o.state == "diverged"}
         stable = [c for c in range(len(contest.shares)) if c not in unstable]
         left = self.spend * exhaustive_flops(contest) - spent(contest, reached)
         options, costs = options_of(contest, reached, stable, [last], left)
@@ -67,12 +67,12 @@ class KnowledgeGradient:
         likeliest = surface.only(int(weights.argmax()))
         return most_telling(likeliest, values, mean, options, costs, left, self.batch)
 
-    def first(self, contest: Contest) -> list[int]:
-        """The candidates that are trained whatever comes."""
+    def first(self, contest: Contest, unstable: Container[int] = ()) -> list[int]:
+        """The candidates that are trained whatever comes; others take the place of those that diverged."""
         dearest = max(contest.epoch_flops) * contest.rungs[-1]
         affordable = self.spend * exhaustive_flops(contest) / dearest
         count = max(FEWEST_SPREAD, int(SPREAD_PART * affordable))
-        return spread_out(contest.shares, contest.seed)[:count]
+        return [c for c in spread_out(contest.shares, contest.seed) if c not in unstable][:count]
 
 
 def spread_out(shares: Sequence[Shares], seed: int) -> list[int]:
