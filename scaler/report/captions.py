@@ -29,7 +29,9 @@ def caption(configuration: Mapping[str, Any], part: str, seeds: pd.Series, error
         facts.append(f"{images}{recipe['epochs']} epoch{'s' if recipe['epochs'] != 1 else ''}")
     if "resolution" in proxy:
         facts.append(f"base at {proxy['resolution']} px")
-    if proxy.get("width", 1) != 1:
+    if proxy.get("flops"):
+        facts.append(f"thinned to {proxy['flops']} FLOPs")
+    elif proxy.get("width", 1) != 1:
         facts.append(f"width x {proxy['width']:g}")
     if facts:
         words.append(f" ({', '.join(facts)})")
