@@ -117,7 +117,7 @@ def _correlation(row: RankCorrelation) -> str:
     s, k = row.spearman_interval, row.kendall_interval
     return (
         f"Spearman {row.spearman:.2f} [{s[0]:.2f}, {s[1]:.2f}], "
-        f"Kendall {row.kendall:.2f} [{k[0]:.2f}, {k[1]:.2f}]"
+        f"Kendall {row.kendall:.2f} [{k[0]:.2f}, {k[1]:.2f}] over {row.candidates} candidates"
     )
 
 

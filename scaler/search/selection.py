@@ -199,12 +199,15 @@ def _proposal(
     top: Comparison,
     seen: Sequence[Observation],
 ) -> tuple[int | None, float | None]:
-    """Seeds per tied candidate that would show the believed lead, and what they would cost."""
+    """Seeds per tied candidate that would show the believed lead, and what they would cost.
+
+    Without repeated seeds, the noise is what the surface believes it to be.
+    """
     rivals = [c for c in order if c in tied[1:]]
-    if not rivals or top.freedom == 0:
+    if not rivals:
         return None, None
     gap = float(belief.mean[tied[0]] - belief.mean[rivals[0]])
-    wanted = seeds_to_decide(gap, top.variance, CONFIDENCE)
+    wanted = seeds_to_decide(gap, top.variance if top.freedom else belief.noise, CONFIDENCE)
     if math.isinf(wanted):
         return None, None
     last = len(contest.rungs) - 1

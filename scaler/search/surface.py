@@ -57,10 +57,14 @@ class Values:
 
 @dataclass(frozen=True)
 class Belief:
-    """What is believed of every candidate's quality, up to a common constant: ``[C]`` and ``[C, C]``."""
+    """What is believed of every candidate's quality, up to a common constant: ``[C]`` and ``[C, C]``.
+
+    ``noise`` is the variance of full trainings of one candidate about its quality, luck left out.
+    """
 
     mean: Array
     covariance: Array
+    noise: float
 
     @cached_property
     def draws(self) -> Array:
@@ -134,11 +138,12 @@ class Surface:
         weights /= weights.sum()
         means = np.einsum("mnc,mn->mc", known, scaled)
         left = self.quality - np.swapaxes(known, 1, 2) @ known
-        left *= (squares / max(freedom, 1))[:, None, None]
+        noise = squares / max(freedom, 1)
+        left *= noise[:, None, None]
         mean = weights @ means
         between = means - mean
         covariance = np.einsum("m,mcd->cd", weights, left) + (weights[:, None] * between).T @ between
-        return Belief(mean, covariance), weights
+        return Belief(mean, covariance, float(weights @ noise)), weights
 
     def foresee(self, values: Values, asked: Values) -> tuple[Array, Array]:
         """Covariances, after seeing ``values``, of every quality with the values asked for ``[C, A]``, and

@@ -123,7 +123,8 @@ def test_diverged_never_wins():
 def test_one_seed_is_less_sure_and_says_so():
     one = select(TABLE.contest, POLICIES, seen_of(TABLE, 1))
     assert any("No seed was repeated" in note for note in one.notes)
-    assert one.seeds_needed is None
+    assert one.seeds_needed > 1
+    assert one.more_flops > 0
     assert all(math.isnan(s.accuracy_stderr) for s in one.standings)
     assert len(one.ties) >= len(select(TABLE.contest, POLICIES, seen_of(TABLE)).ties)
 

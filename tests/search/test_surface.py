@@ -6,8 +6,10 @@ from synthetic import EDGE, make_table
 
 from scaler.scaling.shares import lattice
 from scaler.search import surface
+from scaler.search.replay import world_of
 from scaler.search.surface import SETTINGS, Surface, Values, values_of
 from scaler.search.table import observations
+from scaler.search.types import Task
 
 SHARES = tuple(lattice(3))
 
@@ -101,3 +103,16 @@ def test_the_order_of_what_was_seen_does_not_matter():
     model = surface.surface_of(table.contest)
     first, second = model.fit(values_of(seen))[0], model.fit(values_of(seen[::-1]))[0]
     assert (first.mean == second.mean).all()
+
+
+@pytest.mark.parametrize("deviation", [0.4, 0.8, 1.5])
+def test_the_noise_is_known_without_repeated_seeds(deviation):
+    table, _ = make_table(EDGE, deviation, seed=3)
+    world, found = world_of(table), []
+    for draw in range(20):
+        drawn = world.draw(draw)
+        seen = [o for c in range(15) for o in drawn.observe(Task(c, 0, 5))]
+        belief, _ = surface.surface_of(drawn.contest).fit(values_of(seen))
+        found.append(100 * belief.noise**0.5)
+    # A tenth of the variance is the repetition's, which all candidates share.
+    assert 0.7 < np.median(found) / (deviation * 0.95) < 1.4
