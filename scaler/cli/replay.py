@@ -53,7 +53,7 @@ def replay(
 
     Cost is training FLOPs as a part of exhaustive's; regret is in points against the table's best.
 
-    Example: scaler replay results/reference/tables/fractals.csv --replays 200
+    Example: scaler replay results/reference/tables/effnet-b0-fractals.csv --replays 200
     """
     from scaler.search.strategies import parse_strategy
     from scaler.search.table import read_table, write_table

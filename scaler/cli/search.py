@@ -29,7 +29,10 @@ def search(
     data: options.Data = None,
     data_root: options.DataRoot = None,
     strategy: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Which trainings are run, e.g. halving or exhaustive.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Which trainings are run, e.g. knowledge-gradient@0.15 or exhaustive."
+        ),
     ] = None,
     se: options.Se = None,
     se_skip_last_stage: options.SeSkipLastStage = False,
