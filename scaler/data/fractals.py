@@ -49,7 +49,7 @@ class Settings:
     parents: int = 16
     children: int = 4
     maps: tuple[int, int] = (3, 6)
-    spread: float = 0.1
+    spread: float = 0.07
     jitter: float = 0.02
     turn: float = 0.08
     zoom: tuple[float, float] = (0.7, 0.85)

@@ -19,8 +19,8 @@ SMALLEST_LAST_MAP = 4
 #: Channels are multiples of this in networks of usual width.
 COARSEST_DIVISOR = 8
 
-#: Channels of a thin network, in steps of its rounding.
-FEWEST_STEPS = 4
+#: Channels of a thin network's median stage, and of any stage, in steps of its rounding.
+FEWEST_STEPS, NARROWEST_STEPS = 4, 6
 
 
 @singledispatch
@@ -116,6 +116,26 @@ def thinnest(spec: NetworkSpec, rounding: Rounding) -> float:
         if stage.total_width
     ]
     return min(FEWEST_STEPS * median(steps), 1.0) if steps else 0.01
+
+
+def without_bottlenecks(spec: NetworkSpec, multiplier: float, rounding: Rounding) -> NetworkSpec:
+    """The network with its narrow stages widened so that this width multiplier leaves them channels enough.
+
+    A stage keeps :data:`NARROWEST_STEPS` times the least number of channels that rounding can add, or what
+    it had if that is less. Through fewer, what the first weights happen to let pass decides how a short
+    training ends. A stage that only adds channels to those it got is no such bottleneck.
+    """
+
+    def widened(stage: Stage) -> Stage:
+        fewest = NARROWEST_STEPS * math.lcm(rounding.divisor, _width_step(stage))
+        least = 0 if stage.grows else math.ceil(min(fewest, stage.width) / multiplier)
+        return replace(stage, width=max(stage.width, least))
+
+    return replace(
+        spec,
+        stem=tuple(widened(stage) for stage in spec.stem),
+        stages=tuple(widened(stage) for stage in spec.stages),
+    )
 
 
 @singledispatch

@@ -56,6 +56,11 @@ class Stage:
     fixed: bool = False
 
     @property
+    def grows(self) -> bool:
+        """Every block adds its width to the channels: a deeper stage is a wider one (DenseNet)."""
+        return self.block == "dense"
+
+    @property
     def total_width(self) -> int:
         """Its width, or the sum of its branches; 0 for pooling and transitions."""
         return self.width or sum(self.branches)

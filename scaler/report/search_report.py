@@ -36,8 +36,10 @@ RESULT_COLUMNS = (
 
 def proxy_line(session_proxy: Scalable, native: Scalable) -> str:
     """What stands in for the base, and what was changed to make it small."""
-    thin, full = session_proxy.base, native.base
-    changes = [f"{thin.resolution} px", f"width x{session_proxy.thin:g}"]
+    thin, full, reduced = session_proxy.base, native.base, session_proxy.reduced
+    changes = [f"{thin.resolution} px", f"width x{reduced.width:g}"]
+    if reduced.depth != 1:
+        changes.append(f"depth x{reduced.depth:.2g}")
     if thin.total_stride != full.total_stride:
         changes.append(f"total stride {thin.total_stride} instead of {full.total_stride}")
     changes.append(f"{format_count(cost(thin).flops)} FLOPs")
@@ -175,7 +177,8 @@ def coefficients_json(session: Session, answer: Answer) -> dict[str, Any]:
         "proxy": {
             "data": session.data.name,
             "resolution": proxy.resolution,
-            "width": session.problem.proxy.thin,
+            "depth": session.problem.proxy.reduced.depth,
+            "width": session.problem.proxy.reduced.width,
             "images": recipe.images or session.data.sizes["train"],
             "epochs": recipe.epochs,
             "alpha": chosen.proxy.asked.depth,

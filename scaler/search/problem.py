@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from scaler.cost.closed_form import cost
 from scaler.cost.exponents import measure
 from scaler.errors import UserError
 from scaler.networks.registry import base as named_base
-from scaler.networks.scale import small, thinnest, usual_rounding
+from scaler.networks.scale import small, thinnest, usual_rounding, without_bottlenecks
 from scaler.networks.spec import NetworkSpec
 from scaler.networks.squeeze import with_se
 from scaler.scaling.budget import format_count, parse_budget, parse_count
-from scaler.scaling.multipliers import Coefficients
+from scaler.scaling.multipliers import Coefficients, Multipliers
 from scaler.scaling.rounding import Rounding
 from scaler.scaling.shares import Exponents, Shares, shares_of
 from scaler.search.candidate import Candidate, Point
 from scaler.search.candidates import Candidates, enumerate_candidates
 from scaler.search.points import lattice_points, rectangular_points
 from scaler.search.realise import Scalable, Target
-from scaler.search.space import Grid, Space
+from scaler.search.space import Grid, Proxy, Space
 from scaler.search.types import Contest
 from scaler.training.recipe import training_flops
 
 #: A budget nearer than this to the base asks for no other network.
 NO_CHANGE = 0.05
+
+#: With fewer blocks, a proxy could not deepen in steps as fine as the native network's.
+FEWEST_BLOCKS = 8
 
 
 @dataclass(frozen=True)
@@ -59,22 +62,35 @@ def bases(space: Space, classes: int) -> tuple[Scalable, Scalable]:
         se = space.se
         spec = with_se(spec, se.reduction, skip_last_stage=se.skip_last_stage, position=se.position)
     native = Scalable(spec, space.rounding or usual_rounding(spec))
-    stand_in = small(spec, space.proxy.resolution).with_classes(classes)
-    proxy = Scalable(stand_in, Rounding(divisor=space.proxy.divisor))
-    flops = parse_count(space.proxy.flops)
-    thin = widest(proxy, flops) if flops is not None else space.proxy.width or 1.0
-    return native, replace(proxy, thin=thin)
+    whole = small(spec, space.proxy.resolution).with_classes(classes)
+    proxy = space.proxy
+    if budget_ratio(space.budget, native.base) < 1:  # candidates are shallower, and have to differ
+        proxy = proxy.model_copy(update={"depth": 1.0})
+    return native, reduced(whole, proxy, proxy.width or widest(whole, proxy))
 
 
-def widest(proxy: Scalable, flops: float) -> float:
-    """The largest width multiplier, up to 1 and in hundredths, whose network costs at most these FLOPs.
+def reduced(whole: NetworkSpec, proxy: Proxy, width: float) -> Scalable:
+    """The base for small images at this width, and at the proxy's depth or with :data:`FEWEST_BLOCKS`.
+
+    Stages whose channels grow with every block keep their depth: shallower, they would be thinner again.
+    """
+    rounding = Rounding(divisor=proxy.divisor)
+    depth = max(proxy.depth, min(1.0, FEWEST_BLOCKS / max(whole.depth, 1)))
+    if any(stage.grows for stage in whole.stages):
+        depth = 1.0
+    return Scalable(without_bottlenecks(whole, width, rounding), rounding, Multipliers(depth, width, 1))
+
+
+def widest(whole: NetworkSpec, proxy: Proxy) -> float:
+    """The largest width multiplier, up to 1 and in hundredths, whose network costs at most the proxy's FLOPs.
 
     Never so thin that widths could no longer grow evenly, though it may then cost more.
     """
-    least = math.ceil(100 * thinnest(proxy.spec, proxy.rounding))
+    flops = parse_count(proxy.flops) or math.inf
+    least = math.ceil(100 * thinnest(whole, Rounding(divisor=proxy.divisor)))
     hundredths = range(least, 101)
     fitting = bisect_right(
-        hundredths, flops, key=lambda width: cost(replace(proxy, thin=width / 100).base).flops
+        hundredths, flops, key=lambda width: cost(reduced(whole, proxy, width / 100).base).flops
     )
     return hundredths[max(fitting - 1, 0)] / 100
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from scaler.cost.closed_form import cost
@@ -15,6 +15,9 @@ from scaler.scaling.multipliers import Coefficients, Multipliers
 from scaler.scaling.rounding import Rounding
 from scaler.scaling.shares import Exponents, Shares, coefficients
 from scaler.search.candidate import Realised
+
+#: The multipliers of a base itself.
+NO_CHANGE = Multipliers()
 
 #: Widths tried on either side of the target, spaced evenly over the reach.
 WIDTH_STEPS = 6
@@ -30,21 +33,21 @@ class Scalable:
     Attributes:
         spec: the network before any multiplier.
         rounding: how its multiplied sizes become whole numbers.
-        thin: width multiplier that makes the proxy of ``spec``; 1 for the native network.
+        reduced: multipliers that make the proxy's base of ``spec``; all 1 for the native network.
     """
 
     spec: NetworkSpec
     rounding: Rounding
-    thin: float = 1.0
+    reduced: Multipliers = NO_CHANGE
 
     def at(self, multipliers: Multipliers) -> NetworkSpec:
         """The network at these multipliers."""
-        return scale(self.spec, multipliers * Multipliers(1, self.thin, 1), self.rounding)
+        return scale(self.spec, multipliers * self.reduced, self.rounding)
 
     @property
     def base(self) -> NetworkSpec:
         """The network at multipliers of 1."""
-        return self.at(Multipliers())
+        return self.at(NO_CHANGE)
 
     def realise(self, asked: Multipliers) -> Realised:
         """Realise multipliers and count the network against the base.
@@ -80,7 +83,7 @@ def along(shares: Shares, scalable: Scalable, ratio: float, exponents: Exponents
     The exponents hold only nearly (stems and heads do not deepen), so the coefficients are moved along
     their direction until the counted FLOPs, with channels rounded finely, are right.
     """
-    smooth = Scalable(scalable.spec, Rounding(divisor=1), scalable.thin)
+    smooth = replace(scalable, rounding=Rounding(divisor=1))
     base = cost(smooth.base).flops
     low, high = 0.3, 3.0
     for _ in range(16):

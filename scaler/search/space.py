@@ -86,7 +86,8 @@ class Proxy(_Checked):
     Attributes:
         resolution: of the base's images, in pixels; early strides are dropped for small ones.
         width: factor on the base's channels; 1 keeps them.
-        flops: in place of a width, what the proxy may cost, such as ``4M``; the widest that does is taken.
+        flops: in place of a width, what the proxy may cost, such as ``2M``; the widest that does is taken.
+        depth: factor on the base's blocks, of which a few always stay; 1 keeps them, as shrinking does.
         divisor: channels of the proxy are multiples of this.
         upsample: images may be enlarged beyond their own size.
     """
@@ -94,13 +95,14 @@ class Proxy(_Checked):
     resolution: Annotated[int, Field(ge=4)]
     width: Annotated[float, Field(gt=0, le=1)] | None = None
     flops: str | None = None
+    depth: Annotated[float, Field(gt=0, le=1)] = 1.0
     divisor: Annotated[int, Field(ge=1)] = 1
     upsample: bool = False
 
     @model_validator(mode="after")
     def _one_size(self) -> Self:
         if (self.width is None) == (self.flops is None):
-            raise ValueError("give either `width` such as 0.25, or `flops` such as 4M")
+            raise ValueError("give either `width` such as 0.25, or `flops` such as 2M")
         parse_count(self.flops)
         return self
 

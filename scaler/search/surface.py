@@ -21,6 +21,7 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from scaler.scaling.shares import Shares
 from scaler.search.types import Contest, Observation
@@ -43,6 +44,7 @@ LEVEL = 1e4
 #: Above so many values, the lowest rungs are left out: they add time and hardly any knowledge.
 MOST = 100
 _DRAWS = np.random.default_rng(0).standard_normal((2000, 400))
+_QUANTILES = (np.random.default_rng(1).permutation(len(_DRAWS)) + 0.5) / len(_DRAWS)
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,19 @@ class Values:
 
 @dataclass(frozen=True)
 class Belief:
-    """What is believed of every candidate's quality, up to a common constant: ``[C]`` and ``[C, C]``.
+    """What is believed of every candidate's quality, up to a common constant: a Student distribution.
 
-    ``noise`` is the variance of full trainings of one candidate about its quality, luck left out.
+    Attributes:
+        mean: ``[C]``.
+        covariance: ``[C, C]``, for the noise's scale as it is estimated.
+        noise: variance of full trainings of one candidate about its quality, luck left out.
+        freedom: degrees of freedom of that estimate: from few trainings, it may be far off.
     """
 
     mean: Array
     covariance: Array
     noise: float
+    freedom: int
 
     @cached_property
     def draws(self) -> Array:
@@ -74,7 +81,8 @@ class Belief:
         normal = _DRAWS[:, : len(values)]
         if normal.shape[1] < len(values):
             normal = np.random.default_rng(0).standard_normal((len(_DRAWS), len(values)))
-        draws: Array = self.mean + normal @ root.T
+        scale = np.sqrt(self.freedom / stats.chi2.ppf(_QUANTILES, self.freedom))
+        draws: Array = self.mean + (normal @ root.T) * scale[:, None]
         return draws
 
     def best_probability(self, eligible: NDArray[np.bool_]) -> Array:
@@ -143,7 +151,7 @@ class Surface:
         mean = weights @ means
         between = means - mean
         covariance = np.einsum("m,mcd->cd", weights, left) + (weights[:, None] * between).T @ between
-        return Belief(mean, covariance, float(weights @ noise)), weights
+        return Belief(mean, covariance, float(weights @ noise), max(freedom, 1)), weights
 
     def foresee(self, values: Values, asked: Values) -> tuple[Array, Array]:
         """Covariances, after seeing ``values``, of every quality with the values asked for ``[C, A]``, and

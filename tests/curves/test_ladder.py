@@ -4,12 +4,12 @@ from scaler.curves.ladder import Policy, ladder, parse_phis, phi_for, up_to
 from scaler.errors import UserError
 from scaler.networks.registry import base
 from scaler.networks.scale import small
-from scaler.scaling.multipliers import PUBLISHED, Coefficients
+from scaler.scaling.multipliers import PUBLISHED, Coefficients, Multipliers
 from scaler.scaling.rounding import OFFICIAL, Rounding
 from scaler.search.realise import Scalable
 
 NATIVE = Scalable(base("effnet-b0"), Rounding())
-PROXY = Scalable(small(base("effnet-b0"), 16).with_classes(10), Rounding(divisor=1), 0.15)
+PROXY = Scalable(small(base("effnet-b0"), 16).with_classes(10), Rounding(divisor=1), Multipliers(1, 0.15, 1))
 COMPOUND = Policy("compound", PUBLISHED, PUBLISHED)
 DEPTH = Policy("depth", Coefficients(2, 1, 1), Coefficients(2, 1, 1))
 

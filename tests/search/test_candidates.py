@@ -1,5 +1,4 @@
 import math
-from dataclasses import replace
 
 import pytest
 
@@ -7,18 +6,18 @@ from scaler.cost.closed_form import cost
 from scaler.cost.counting import flops_by_blocks
 from scaler.errors import UserError
 from scaler.networks.registry import base
-from scaler.networks.scale import small, usual_rounding
-from scaler.scaling.multipliers import PUBLISHED
+from scaler.networks.scale import scale, small, usual_rounding
+from scaler.scaling.multipliers import PUBLISHED, Multipliers
 from scaler.scaling.rounding import Rounding
 from scaler.scaling.shares import THEORY
 from scaler.search.candidates import Candidates, enumerate_candidates
 from scaler.search.points import lattice_points, rectangular_points
-from scaler.search.problem import effective_shares, pose, widest
+from scaler.search.problem import effective_shares, pose, reduced, widest
 from scaler.search.realise import Scalable, Target
-from scaler.search.space import read_space
+from scaler.search.space import Proxy, read_space
 
 NATIVE = Scalable(base("effnet-b0"), Rounding())
-PROXY = Scalable(small(base("effnet-b0"), 16).with_classes(50), Rounding(divisor=1), 0.15)
+PROXY = Scalable(small(base("effnet-b0"), 16).with_classes(50), Rounding(divisor=1), Multipliers(1, 0.15, 1))
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +103,9 @@ def test_a_grid_that_misses_says_by_how_much() -> None:
 
 
 def test_shrinking_works_the_same_way() -> None:
-    proxy = Scalable(small(base("effnet-b0"), 32).with_classes(50), Rounding(divisor=1), 0.25)
+    proxy = Scalable(
+        small(base("effnet-b0"), 32).with_classes(50), Rounding(divisor=1), Multipliers(1, 0.25, 1)
+    )
     found = enumerate_candidates(lattice_points(2, 0.5, THEORY), NATIVE, proxy, Target(0.5), THEORY)
     assert all(c.native.ratio == pytest.approx(0.5, rel=0.03) for c in found.kept)
     assert len(found.kept) >= 5
@@ -134,16 +135,43 @@ def test_narrow_bases_are_rounded_finely(name: str, divisor: int) -> None:
 
 
 def test_the_proxy_is_the_widest_within_its_flops() -> None:
-    stand_in = Scalable(small(base("effnet-b0"), 16), Rounding(divisor=1))
-    thin = widest(stand_in, 4e6)
-    assert cost(replace(stand_in, thin=thin).base).flops <= 4e6
-    assert cost(replace(stand_in, thin=thin + 0.01).base).flops > 4e6
-    assert widest(stand_in, 1e12) == 1
+    whole = small(base("effnet-b0"), 16)
+    proxy = Proxy(resolution=16, flops="4M")
+    width = widest(whole, proxy)
+    assert cost(reduced(whole, proxy, width).base).flops <= 4e6
+    assert cost(reduced(whole, proxy, width + 0.01).base).flops > 4e6
+    assert widest(whole, Proxy(resolution=16, flops="1000G")) == 1
 
 
-def test_the_proxy_is_never_too_thin_to_scale() -> None:
-    stand_in = Scalable(small(base("densenet-121"), 16), Rounding(divisor=1))
-    thin = widest(stand_in, 1.0)
-    assert replace(stand_in, thin=thin).base.stages[0].width >= 4
+@pytest.mark.parametrize(("divisor", "narrowest"), [(1, 6), (2, 12)])
+def test_no_stage_of_a_proxy_is_too_thin_to_scale(divisor: int, narrowest: int) -> None:
+    thin = reduced(small(base("effnet-b0"), 16), Proxy(resolution=16, width=0.12, divisor=divisor), 0.12)
+    widths = [stage.width for stage in (*thin.base.stem, *thin.base.stages)]
+    assert widths[:4] == [narrowest] * 4
+    assert widths[-1] == 38  # 0.12 of 320
+    # What was raised grows with the others.
+    wider = [stage.width for stage in thin.at(Multipliers(1, 2, 1)).stages]
+    assert wider == pytest.approx([2 * width for width in widths[1:]], abs=2)
+
+
+def test_a_narrow_base_keeps_the_channels_it_has() -> None:
+    slim = scale(base("resnet-20"), Multipliers(1, 0.25), Rounding(divisor=1))
+    assert [stage.width for stage in slim.stages] == [4, 8, 16]
+    thin = reduced(slim, Proxy(resolution=16, width=0.1), 0.1)
+    assert [stage.width for stage in thin.base.stages] == [4, 6, 6]
+
+
+def test_growth_rates_are_no_bottlenecks_but_scale_evenly() -> None:
+    whole = small(base("densenet-121"), 16)
+    tiny = Proxy(resolution=16, flops="1k")
+    assert reduced(whole, tiny, widest(whole, tiny)).base.stages[0].width == 4
+
+
+@pytest.mark.parametrize(("name", "blocks"), [("effnet-b0", 8), ("resnet-20", 8), ("densenet-bc-100-12", 48)])
+def test_a_proxy_may_be_half_as_deep_but_keeps_some_blocks(name: str, blocks: int) -> None:
+    assert reduced(small(base(name), 16), Proxy(resolution=16, width=1, depth=0.5), 1).base.depth == blocks
+
+
+def test_a_proxy_has_a_width_or_flops() -> None:
     with pytest.raises(UserError, match="give either"):
         read_space("quick").override(proxy={"resolution": 16, "width": 0.2, "flops": "4M"})

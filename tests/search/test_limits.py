@@ -4,6 +4,7 @@ from scaler.cost.memory import memory
 from scaler.errors import UserError
 from scaler.networks.registry import base
 from scaler.networks.scale import small
+from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.rounding import Rounding
 from scaler.scaling.shares import THEORY
 from scaler.search.candidates import Candidates, enumerate_candidates
@@ -16,7 +17,7 @@ from scaler.search.space import Limits
 @pytest.fixture(scope="module")
 def found() -> Candidates:
     spec = small(base("effnet-b0"), 32).with_classes(10)
-    native = Scalable(spec, Rounding(divisor=1), 0.25)
+    native = Scalable(spec, Rounding(divisor=1), Multipliers(1, 0.25, 1))
     return enumerate_candidates(lattice_points(1, 2.0, THEORY), native, native, Target(2.0, 0.1), THEORY)
 
 
