@@ -33,6 +33,8 @@ def caption(configuration: Mapping[str, Any], part: str, seeds: pd.Series, error
         facts.append(f"thinned to {proxy['flops']} FLOPs")
     elif proxy.get("width", 1) != 1:
         facts.append(f"width x {proxy['width']:g}")
+    if proxy.get("depth", 1) != 1:
+        facts.append(f"depth x {proxy['depth']:g}")
     if facts:
         words.append(f" ({', '.join(facts)})")
     return "".join(words) + f"; {_seeds(seeds, errors)}."

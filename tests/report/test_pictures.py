@@ -163,6 +163,6 @@ def test_a_caption_says_data_proxy_and_seeds():
         "Test accuracy of short proxy trainings on fractals (4,000 images, 4 epochs, base at 16 px, "
         "width x 0.15); mean and standard error of 3 seeds."
     )
-    space["proxy"] = {"resolution": 16, "width": None, "flops": "4M"}
-    assert "thinned to 4M FLOPs" in caption({"space": space}, "test", pd.Series([3, 3]))
+    space["proxy"] = {"resolution": 16, "width": None, "flops": "2M", "depth": 0.5}
+    assert "thinned to 2M FLOPs, depth x 0.5)" in caption({"space": space}, "test", pd.Series([3, 3]))
     assert caption({}, "validation", pd.Series([1, 1])).endswith("trainings; one seed.")
