@@ -4,9 +4,9 @@ A value of candidate ``c`` with the seeds of repetition ``r`` at rung ``k`` is m
 
     level(k) + quality(c) + lag(c, k) + luck(r, k) + noise(c, r, k)
 
-``quality`` is what is sought: the candidate's worth at the last rung, a smooth surface over the shares plus
-a part of the candidate's own. ``lag`` is the bias of short trainings: a random walk in log(epochs) that ends
-at 0 at the last rung, half of it smooth over the triangle. ``luck`` is shared by all candidates of a
+``quality`` is what is sought: the candidate's worth at the last rung, a surface over the shares (a plane that
+is bent a little, or any smooth one) plus a part of the candidate's own. ``lag`` is the bias of short trainings: a random walk in log(epochs) that ends
+at 0 at the last rung, half of it such a surface. ``luck`` is shared by all candidates of a
 repetition. ``noise`` has a part that stays with a training and one of each rung. How large these are
 is not estimated but averaged over: a grid of settings, each weighted by its marginal likelihood, with the
 scale of the noise integrated out (Rasmussen & Williams 2006, sections 2.7 and 5.2).
@@ -31,11 +31,14 @@ Indices = NDArray[np.int64]
 
 #: Standard deviations in units of a training's noise at the last rung: of quality; of lag at the first
 #: rung, against that of quality; of what the first rung adds to the noise (less than 0: it has less, as where
-#: nothing has been learnt yet); and the part of noise that stays.
-SETTINGS = np.array(list(product((0.3, 1.0, 3.0, 10.0), (0.3, 1.0, 3.0), (-0.3, 0.5), (0.3, 0.8))))
+#: nothing has been learnt yet); the part of noise that stays; and how bent surfaces are: 0 is a plane (linear
+#: in the shares, the first term of Scheffe's mixture polynomial), 1 has no trend at all.
+SETTINGS = np.array(
+    list(product((0.3, 1.0, 3.0, 10.0), (0.3, 1.0, 3.0), (-0.3, 0.5), (0.3, 0.8), (0.2, 1.0)))
+)
 #: Shares this far apart are no more than loosely related.
 LENGTH = 0.4
-#: A candidate's own part of quality, against the smooth one (standard deviations).
+#: A candidate's own part of quality, against the surface (standard deviations).
 OWN = 0.5
 #: Variance of luck, against that of noise.
 LUCK = 1.0
@@ -102,12 +105,14 @@ class Surface:
         points = np.array([astuple(s) for s in shares])
         squares = ((points[:, None] - points) ** 2).sum(axis=-1)
         smooth, own = np.exp(-squares / (2 * LENGTH**2)), np.eye(len(points))
+        plane = 1.5 * (points - 1 / 3) @ (points - 1 / 3).T  # 1 at the corners
         epochs = np.log(np.array(rungs, dtype=float))
         way = (epochs[-1] - epochs) / max(epochs[-1] - epochs[0], 1e-9)
-        signal, lag, growth, steady = (column[:, None, None] for column in settings.T)
+        signal, lag, growth, steady, bend = (column[:, None, None] for column in settings.T)
+        surface = bend * smooth + (1 - bend) * plane
         self.rungs = len(rungs)
-        self.quality = signal**2 * (smooth + OWN**2 * own)
-        self._lag = (signal * lag) ** 2 * (smooth + own) / 2
+        self.quality = signal**2 * (surface + OWN**2 * own)
+        self._lag = (signal * lag) ** 2 * (surface + own) / 2
         self._way = np.minimum.outer(way, way)
         spread = 1 + growth * way[None, :, None]
         self._noise = spread * np.swapaxes(spread, 1, 2) * (steady + (1 - steady) * np.eye(len(rungs)))

@@ -23,7 +23,8 @@ class Checkpoint:
         epochs: epochs done.
         images: training images seen.
         seconds: time spent so far.
-        network: state dict.
+        network: state dict of the weights that are trained.
+        averaged: state dict of their average, which is what is evaluated.
         optimiser: state dict.
         evaluations: made so far.
     """
@@ -33,6 +34,7 @@ class Checkpoint:
     images: int
     seconds: float
     network: dict[str, Tensor]
+    averaged: dict[str, Tensor]
     optimiser: dict[str, Any]
     evaluations: tuple[Evaluation, ...]
 

@@ -9,6 +9,9 @@ from scaler.training.recipe import Recipe
 #: The batch size that ``Recipe.learning_rate`` is meant for.
 REFERENCE_BATCH = 128
 
+#: Epochs over which weights are averaged at the peak learning rate.
+AVERAGED_EPOCHS = 1.0
+
 
 def peak(recipe: Recipe) -> float:
     """The highest learning rate: the recipe's, scaled linearly with the batch (Goyal et al. 2017)."""
@@ -24,3 +27,14 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     if step < rising:
         return peak(recipe) * (step + 1) / rising
     return peak(recipe) * 0.5 * (1 + math.cos(math.pi * (step + 1 - rising) / (steps + 1 - rising)))
+
+
+def averaging(recipe: Recipe, rate: float, steps_per_epoch: int) -> float:
+    """Share of the new weights in the average that is evaluated, at a step of this learning rate.
+
+    The average reaches back over :data:`AVERAGED_EPOCHS` where the rate is at its peak and the weights
+    scatter, and over less as the rate falls, so that a full training ends in its last weights. Half-way
+    through, it does nearly as well as a training that had ended there (Izmailov et al. 2018,
+    arXiv 1803.05407).
+    """
+    return 1 / (1 + AVERAGED_EPOCHS * steps_per_epoch * rate / peak(recipe))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 import time
@@ -23,7 +24,7 @@ from scaler.training.checkpoint import Checkpoint
 from scaler.training.device import Device, keep_memory
 from scaler.training.optimiser import optimiser
 from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds, training_flops
-from scaler.training.schedule import learning_rate
+from scaler.training.schedule import averaging, learning_rate
 
 #: Images per batch of an evaluation, and the seed of its subset: the same images for all trainings.
 EVALUATION_BATCH = 256
@@ -101,13 +102,13 @@ def fresh(spec: NetworkSpec, seed: int) -> Network:
 
 
 def trained(spec: NetworkSpec, recipe: Recipe, data: DataSet, checkpoint: Path) -> Network:
-    """The network of a training's checkpoint, on the CPU and in eval mode.
+    """The network of a training's checkpoint as it was evaluated, on the CPU and in eval mode.
 
     Raises:
         MachineError: the checkpoint cannot be read.
     """
     network = build(prepared(spec, recipe, data))
-    network.load_state_dict(files.load(checkpoint).network)
+    network.load_state_dict(files.load(checkpoint).averaged)
     return network.eval()
 
 
@@ -199,6 +200,7 @@ class Training:
         self.name = _fingerprint(self.spec, recipe, data, seeds)
         keep_memory()
         self.network = device.place(fresh(self.spec, seeds.weights))
+        self.averaged = copy.deepcopy(self.network)
         self.optimiser = optimiser(self.network, recipe)
         part = data.part("train", self.spec.resolution)
         rows = subset(part.labels, recipe.images, derive(seeds.order, "subset"))
@@ -231,10 +233,16 @@ class Training:
                 for group in self.optimiser.param_groups:
                     group["lr"] = rate
                 total += step(self.network, self.optimiser, images, labels, self.recipe, self.device)
+                self._average(averaging(self.recipe, rate, steps))
                 self.images += len(labels)
         self.epochs += 1
         self.diverged = not math.isfinite(float(total))
         self.seconds += time.perf_counter() - started
+
+    def _average(self, share: float) -> None:
+        """Move the averaged weights towards those just reached, by this share of the way."""
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.averaged.parameters()), list(self.network.parameters()), share)
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         recipe = self.recipe
@@ -245,8 +253,8 @@ class Training:
         started = time.perf_counter()
         accuracy, loss = 0.0, math.nan
         if not self.diverged:
-            measure_statistics(self.network, self.statistics, self.device)
-            accuracy, loss = _evaluate(self.network, self.validation, self.device)
+            measure_statistics(self.averaged, self.statistics, self.device)
+            accuracy, loss = _evaluate(self.averaged, self.validation, self.device)
         self.diverged = not math.isfinite(loss)
         self.seconds += time.perf_counter() - started
         self.evaluations.append(
@@ -269,6 +277,7 @@ class Training:
             images=self.images,
             seconds=self.seconds,
             network=self.network.state_dict(),
+            averaged=self.averaged.state_dict(),
             optimiser=self.optimiser.state_dict(),
             evaluations=tuple(self.evaluations),
         )
@@ -281,6 +290,7 @@ class Training:
         if saved.training != self.name or missed:
             return
         self.network.load_state_dict(saved.network)
+        self.averaged.load_state_dict(saved.averaged)
         self.optimiser.load_state_dict(saved.optimiser)
         self.epochs, self.images, self.seconds = saved.epochs, saved.images, saved.seconds
         self.evaluations, self.diverged = list(saved.evaluations), diverged

@@ -14,6 +14,7 @@ SAVED = Checkpoint(
     images=10,
     seconds=1.5,
     network={"weight": torch.arange(3.0)},
+    averaged={"weight": torch.ones(3)},
     optimiser={"state": {}},
     evaluations=(Evaluation(2, 10, 100, 0.5, 1.0, 1.5),),
 )
