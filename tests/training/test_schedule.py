@@ -1,3 +1,4 @@
+import math
 from itertools import pairwise
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaler.training.recipe import Recipe
-from scaler.training.schedule import learning_rate, peak
+from scaler.training.schedule import averaging, learning_rate, peak
 
 
 @settings(max_examples=50)
@@ -32,3 +33,14 @@ def test_landmarks():
 def test_grows_linearly_with_the_batch():
     assert peak(Recipe(batch_size=64, learning_rate=0.4)) == pytest.approx(0.2)
     assert peak(Recipe(batch_size=512, learning_rate=0.4)) == pytest.approx(1.6)
+
+
+def test_the_average_reaches_back_an_epoch_at_the_peak_and_nowhere_at_the_end():
+    """With a constant share, a step's weight fades to 1/e over as many steps as the average reaches back."""
+    recipe, steps = Recipe(learning_rate=0.4), 50
+    rates = [learning_rate(recipe, step, 4 * steps) for step in range(4 * steps)]
+    shares = [averaging(recipe, rate, steps) for rate in rates]
+    fade = 1 - shares[rates.index(max(rates))]
+    assert fade**steps == pytest.approx(math.exp(-1), rel=0.02)
+    assert shares[-1] > 0.9
+    assert all(0 < share < 1 for share in shares)

@@ -192,6 +192,24 @@ def test_evaluate_against_one_big_batch():
     assert len(labels) == SIZES["test"]
 
 
+def test_averaged_weights_are_judged_and_are_the_last_ones_in_the_end(tmp_path):
+    recipe = dataclasses.replace(RECIPE, epochs=8, batch_size=8)
+    between = {}
+    for epochs in (4, 8):
+        file = tmp_path / f"{epochs}.pt"
+        (found,) = run(recipe, stops=(epochs,), checkpoint=file)
+        saved = files.load(file)
+        names = [name for name, weight in saved.network.items() if weight.ndim > 1]
+        last, averaged = (
+            torch.cat([w[name].flatten() for name in names]) for w in (saved.network, saved.averaged)
+        )
+        between[epochs] = float((last - averaged).norm() / last.norm())
+        net = trained(network(), recipe, data_set(), file)
+        assert all(torch.equal(net.state_dict()[name], saved.averaged[name]) for name in names)
+        assert evaluate(net, data_set(), "validation", 8, CPU)[0] == found.accuracy
+    assert between[8] < between[4] / 5
+
+
 def test_statistics_are_those_of_the_images_given():
     spec = prepared(network(), RECIPE, data_set())
     net = fresh(spec, 0).train()
