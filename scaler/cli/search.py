@@ -31,7 +31,7 @@ def search(
     strategy: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Which trainings are run, e.g. knowledge-gradient@0.15 or exhaustive."
+            metavar="NAME", help="Which trainings are run, e.g. racing@0.15 or exhaustive."
         ),
     ] = None,
     se: options.Se = None,

@@ -1,4 +1,4 @@
-"""Ours, and the default: full trainings only, of the candidates that better the decision most.
+"""Ours for proxies whose early epochs do not tell: few trainings, each in full, where they tell most.
 
 Early epochs of short, thin proxies may rank candidates no better than chance, and what is spent on them is
 then lost. So every training is a full one, but few candidates are trained: first some that are spread over
@@ -42,16 +42,15 @@ class KnowledgeGradient:
     """
 
     spend: float = 0.15
-    shortest: float = 1.0
     batch: int = 2
     tolerance: float = 0.0005
     name: str = "knowledge-gradient"
 
     def ask(self, contest: Contest, seen: Sequence[Observation]) -> list[Task]:
         """Candidates spread over the triangle, then the most telling ones that the budget allows."""
-        reached, shortest = reached_by(seen), self.shortest_rung(contest)
+        reached, last = reached_by(seen), len(contest.rungs) - 1
         unstable = {o.candidate for o in seen if o.state == "diverged"}
-        first = [Task(c, 0, shortest) for c in self.first(contest, unstable) if (c, 0) not in reached]
+        first = [Task(c, 0, last) for c in self.first(contest, unstable) if (c, 0) not in reached]
         if first:
             return first
         values = values_of(seen)
@@ -61,22 +60,16 @@ class KnowledgeGradient:
         belief, weights = surface.fit(values)
         stable = [c for c in range(len(contest.shares)) if c not in unstable]
         left = self.spend * exhaustive_flops(contest) - spent(contest, reached)
-        rungs = range(shortest, len(contest.rungs))
-        options, costs = options_of(contest, reached, stable, rungs, left)
+        options, costs = options_of(contest, reached, stable, [last], left)
         if expected_regret(belief, stable) < self.tolerance or not options:
             return []
         mean = np.where(np.isin(np.arange(len(belief.mean)), stable), belief.mean, -np.inf)
         likeliest = surface.only(int(weights.argmax()))
         return most_telling(likeliest, values, mean, options, costs, left, self.batch)
 
-    def shortest_rung(self, contest: Contest) -> int:
-        """The rung up to which every training goes at least."""
-        least = self.shortest * contest.rungs[-1]
-        return next(rung for rung, epochs in enumerate(contest.rungs) if epochs >= least - 1e-9)
-
     def first(self, contest: Contest, unstable: Container[int] = ()) -> list[int]:
         """The candidates that are trained whatever comes; others take the place of those that diverged."""
-        dearest = max(contest.epoch_flops) * contest.rungs[self.shortest_rung(contest)]
+        dearest = max(contest.epoch_flops) * contest.rungs[-1]
         affordable = self.spend * exhaustive_flops(contest) / dearest
         count = max(FEWEST_SPREAD, int(SPREAD_PART * affordable))
         return [c for c in spread_out(contest.shares, contest.seed) if c not in unstable][:count]
