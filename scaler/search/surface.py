@@ -4,12 +4,13 @@ A value of candidate ``c`` with the seeds of repetition ``r`` at rung ``k`` is m
 
     level(k) + quality(c) + lag(c, k) + luck(r, k) + noise(c, r, k)
 
-``quality`` is what is sought: the candidate's worth at the last rung, a surface over the shares (a plane that
-is bent a little, or any smooth one) plus a part of the candidate's own. ``lag`` is the bias of short trainings: a random walk in log(epochs) that ends
-at 0 at the last rung, half of it such a surface. ``luck`` is shared by all candidates of a
-repetition. ``noise`` has a part that stays with a training and one of each rung. How large these are
-is not estimated but averaged over: a grid of settings, each weighted by its marginal likelihood, with the
-scale of the noise integrated out (Rasmussen & Williams 2006, sections 2.7 and 5.2).
+``quality`` is what is sought: the candidate's worth at the last rung, a surface over the shares (a plane
+that is bent a little, or any smooth one) plus a part of the candidate's own. ``lag`` is the bias of short
+trainings: a random walk in log(epochs) that ends at 0 at the last rung, half of it such a surface.
+``luck`` is shared by all candidates of a repetition. ``noise`` has a part that stays with a training and
+one of each rung. How large these are is not estimated but averaged over: a grid of settings, each weighted
+by its marginal likelihood, with the scale of the noise integrated out (Rasmussen & Williams 2006, sections
+2.7 and 5.2).
 """
 
 from __future__ import annotations
