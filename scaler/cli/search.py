@@ -30,7 +30,9 @@ def search(
     data_root: options.DataRoot = None,
     strategy: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Which trainings are run, e.g. racing@0.15 or exhaustive."),
+        typer.Option(
+            metavar="NAME", help="Which trainings are run, e.g. knowledge-gradient@0.15 or exhaustive."
+        ),
     ] = None,
     se: options.Se = None,
     se_skip_last_stage: options.SeSkipLastStage = False,

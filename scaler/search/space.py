@@ -140,7 +140,7 @@ class Space(_Checked):
     recipe: Recipe = Recipe()
     rungs: tuple[Annotated[int, Field(ge=1)], ...]
     seeds: Annotated[int, Field(ge=1, le=100)] = 3
-    strategy: str = "racing"
+    strategy: str = "knowledge-gradient"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

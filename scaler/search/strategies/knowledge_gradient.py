@@ -1,4 +1,4 @@
-"""Ours for proxies whose early epochs do not tell: few trainings, each in full, where they tell most.
+"""Ours, and the default: few trainings, each in full, of the candidates that better the decision most.
 
 Early epochs of short, thin proxies may rank candidates no better than chance, and what is spent on them is
 then lost. So every training is a full one, but few candidates are trained: first some that are spread over

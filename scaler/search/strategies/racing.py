@@ -1,4 +1,4 @@
-"""Ours, and the default: any training, short or long, that betters the decision most.
+"""Ours for trainings whose early epochs tell: any training, short or long, that betters the decision most.
 
 After a first rung of every candidate, a :class:`~scaler.search.surface.Surface` says what is believed of a
 full training. An option is a training continued to any higher rung, or a further seed; those
