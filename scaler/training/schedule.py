@@ -33,8 +33,7 @@ def averaging(recipe: Recipe, rate: float, steps_per_epoch: int) -> float:
     """Share of the new weights in the average that is evaluated, at a step of this learning rate.
 
     The average reaches back over :data:`AVERAGED_EPOCHS` where the rate is at its peak and the weights
-    scatter, and over less as the rate falls, so that a full training ends in its last weights. Half-way
-    through, it does nearly as well as a training that had ended there (Izmailov et al. 2018,
-    arXiv 1803.05407).
+    scatter, and over less as the rate falls, so that a full training ends in its last weights. Averages
+    of weights along a training: Izmailov et al. 2018, arXiv 1803.05407.
     """
     return 1 / (1 + AVERAGED_EPOCHS * steps_per_epoch * rate / peak(recipe))
