@@ -83,7 +83,8 @@ def _names(text: str) -> str:
 def _scores(
     printed: Output, one: Table, field: list[tuple[str, Strategy]], count: int, metric: str, seed: int
 ) -> list[Score]:
-    from scaler.search.replay import replays, score, world_of
+    from scaler.search.replay import replays, score
+    from scaler.search.world import world_of
 
     world, scores = world_of(one), []
     with printed.progress(f"Replaying {one.name}", count * len(field)) as advance:

@@ -6,10 +6,10 @@ from synthetic import EDGE, make_table
 
 from scaler.scaling.shares import lattice
 from scaler.search import surface
-from scaler.search.replay import world_of
 from scaler.search.surface import SETTINGS, Surface, Values, values_of
 from scaler.search.table import observations
 from scaler.search.types import Task
+from scaler.search.world import world_of
 
 SHARES = tuple(lattice(3))
 
@@ -110,7 +110,7 @@ def test_the_noise_is_known_without_repeated_seeds(deviation):
     table, _ = make_table(EDGE, deviation, seed=3)
     world, found = world_of(table), []
     for draw in range(20):
-        drawn = world.draw(draw)
+        drawn = world.draw(draw).table
         seen = [o for c in range(15) for o in drawn.observe(Task(c, 0, 5))]
         belief, _ = surface.surface_of(drawn.contest).fit(values_of(seen))
         found.append(100 * belief.noise**0.5)
