@@ -7,8 +7,8 @@ A value of candidate ``c`` with the seeds of repetition ``r`` at rung ``k`` is m
 ``quality`` is what is sought: the candidate's worth at the last rung, a surface over the shares (a plane
 that is bent a little, or any smooth one) plus a part of the candidate's own. ``lag`` is the bias of short
 trainings: a random walk in log(epochs) that ends at 0 at the last rung, half of it such a surface.
-``luck`` is shared by all candidates of a repetition. ``noise`` has a part that stays with a training and
-one of each rung. How large these are is not estimated but averaged over: a grid of settings, each weighted
+``luck`` is shared by all candidates of a repetition. ``noise`` drifts along a training, so that neighbouring
+epochs have much the same, and has a part of each rung alone. How large these are is not estimated but averaged over: a grid of settings, each weighted
 by its marginal likelihood, with the scale of the noise integrated out (Rasmussen & Williams 2006, sections
 2.7 and 5.2).
 """
@@ -30,12 +30,20 @@ from scaler.search.types import Contest, Observation
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
+#: How noise goes along a training: correlation of the first rung's drift with the last's, and the part of the
+#: variance that is each rung's own. Epochs that repeat each other's luck must not count as further evidence.
+_COURSES = ((0.3, 0.05), (0.7, 0.4))
 #: Standard deviations in units of a training's noise at the last rung: of quality; of lag at the first
 #: rung, against that of quality; of what the first rung adds to the noise (less than 0: it has less, as where
-#: nothing has been learnt yet); the part of noise that stays; and how bent surfaces are: 0 is a plane (linear
+#: nothing has been learnt yet); the course of noise; and how bent surfaces are: 0 is a plane (linear
 #: in the shares, the first term of Scheffe's mixture polynomial), 1 has no trend at all.
 SETTINGS = np.array(
-    list(product((0.3, 1.0, 3.0, 10.0), (0.3, 1.0, 3.0), (-0.3, 0.5), (0.3, 0.8), (0.2, 1.0)))
+    [
+        (signal, lag, growth, *course, bend)
+        for signal, lag, growth, course, bend in product(
+            (0.3, 1.0, 3.0, 10.0), (0.3, 1.0, 3.0), (-0.3, 0.5), _COURSES, (0.2, 1.0)
+        )
+    ]
 )
 #: Shares this far apart are no more than loosely related.
 LENGTH = 0.4
@@ -45,8 +53,8 @@ OWN = 0.5
 LUCK = 1.0
 #: Variance of levels: so large that only differences within a rung count.
 LEVEL = 1e4
-#: Above so many values, the lowest rungs are left out: they add time and hardly any knowledge.
-MOST = 100
+#: Above so many values, rungs between others are left out: they add time and hardly any knowledge.
+MOST = 200
 _DRAWS = np.random.default_rng(0).standard_normal((2000, 400))
 _QUANTILES = (np.random.default_rng(1).permutation(len(_DRAWS)) + 0.5) / len(_DRAWS)
 
@@ -109,14 +117,16 @@ class Surface:
         plane = 1.5 * (points - 1 / 3) @ (points - 1 / 3).T  # 1 at the corners
         epochs = np.log(np.array(rungs, dtype=float))
         way = (epochs[-1] - epochs) / max(epochs[-1] - epochs[0], 1e-9)
-        signal, lag, growth, steady, bend = (column[:, None, None] for column in settings.T)
+        signal, lag, growth, memory, own_rung, bend = (column[:, None, None] for column in settings.T)
         surface = bend * smooth + (1 - bend) * plane
         self.rungs = len(rungs)
         self.quality = signal**2 * (surface + OWN**2 * own)
         self._lag = (signal * lag) ** 2 * (surface + own) / 2
         self._way = np.minimum.outer(way, way)
         spread = 1 + growth * way[None, :, None]
-        self._noise = spread * np.swapaxes(spread, 1, 2) * (steady + (1 - steady) * np.eye(len(rungs)))
+        drift = memory ** np.abs(np.subtract.outer(way, way))
+        course = (1 - own_rung) * drift + own_rung * np.eye(len(rungs))
+        self._noise = spread * np.swapaxes(spread, 1, 2) * course
 
     def only(self, setting: int) -> Surface:
         """The model with one of its settings."""
@@ -186,11 +196,7 @@ def values_of(seen: Sequence[Observation], metric: str = "accuracy") -> Values:
     unstable = {o.candidate for o in seen if o.state == "diverged"}
     usable = [o for o in seen if o.state == "complete" and o.candidate not in unstable]
     usable.sort(key=lambda o: (o.candidate, o.repetition, o.rung))
-    rungs = sorted({o.rung for o in usable})
-    while len(rungs) > 1 and sum(o.rung in rungs for o in usable) > MOST:
-        if len({o.candidate for o in usable if o.rung in rungs[1:]}) < len({o.candidate for o in usable}):
-            break
-        rungs = rungs[1:]
+    rungs = _telling_rungs(usable)
     kept = [o for o in usable if o.rung in rungs]
     sign = 1.0 if metric == "accuracy" else -1.0
     return Values(
@@ -199,6 +205,21 @@ def values_of(seen: Sequence[Observation], metric: str = "accuracy") -> Values:
         rung=np.array([o.rung for o in kept], dtype=np.int64),
         value=sign * np.array([getattr(o, metric) for o in kept], dtype=float),
     )
+
+
+def _telling_rungs(usable: Sequence[Observation]) -> set[int]:
+    """All rungs; of too many values, those without the ones between close neighbours (in log epochs), and in
+    the end without the first, unless only that knows some candidate."""
+    epochs = {o.rung: float(np.log(o.epochs)) for o in usable}
+    rungs = sorted(epochs)
+    while len(rungs) > 1 and sum(o.rung in rungs for o in usable) > MOST:
+        between = range(1, len(rungs) - 1)
+        drop = min(between, key=lambda i: epochs[rungs[i + 1]] - epochs[rungs[i - 1]], default=0)
+        left = {o.candidate for o in usable if o.rung in rungs and o.rung != rungs[drop]}
+        if left < {o.candidate for o in usable}:
+            break
+        del rungs[drop]
+    return set(rungs)
 
 
 def _within_rungs(values: Values) -> tuple[Array, int]:
