@@ -2,15 +2,17 @@
 
 A value of candidate ``c`` with the seeds of repetition ``r`` at rung ``k`` is modelled as
 
-    level(k) + quality(c) + lag(c, k) + luck(r, k) + noise(c, r, k)
+    level(k) + telling(k) * quality(c) + lag(c, k) + luck(r, k) + noise(c, r, k)
 
 ``quality`` is what is sought: the candidate's worth at the last rung, a surface over the shares (a plane
 that is bent a little, or any smooth one) plus a part of the candidate's own. ``lag`` is the bias of short
 trainings: a random walk in log(epochs) that ends at 0 at the last rung, half of it such a surface.
+``telling`` is how much of the quality shows at a rung: all of it, or at the first ones nothing or even its
+reverse, as where what learns fast at first is worse in the end.
 ``luck`` is shared by all candidates of a repetition. ``noise`` drifts along a training, so that neighbouring
-epochs have much the same, and has a part of each rung alone. How large these are is not estimated but averaged over: a grid of settings, each weighted
-by its marginal likelihood, with the scale of the noise integrated out (Rasmussen & Williams 2006, sections
-2.7 and 5.2).
+epochs have much the same, and has a part of each rung alone. How large these are is not estimated but
+averaged over: a grid of settings, each weighted by its marginal likelihood, with the scale of the noise
+integrated out (Rasmussen & Williams 2006, sections 2.7 and 5.2).
 """
 
 from __future__ import annotations
@@ -30,18 +32,21 @@ from scaler.search.types import Contest, Observation
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
+#: Bias of short trainings: the standard deviation of lag at the first rung, against that of quality, and
+#: the angle by which the first rung turns away from the last (its cosine is ``telling``).
+_BIASES = ((0.3, 0.0), (1.0, 0.0), (3.0, 0.0), (1.0, 2.4))
 #: How noise goes along a training: correlation of the first rung's drift with the last's, and the part of the
 #: variance that is each rung's own. Epochs that repeat each other's luck must not count as further evidence.
 _COURSES = ((0.3, 0.05), (0.7, 0.4))
-#: Standard deviations in units of a training's noise at the last rung: of quality; of lag at the first
-#: rung, against that of quality; of what the first rung adds to the noise (less than 0: it has less, as where
-#: nothing has been learnt yet); the course of noise; and how bent surfaces are: 0 is a plane (linear
-#: in the shares, the first term of Scheffe's mixture polynomial), 1 has no trend at all.
+#: The standard deviation of quality, in units of a training's noise at the last rung; bias; what the first
+#: rung adds to the noise (less than 0: it has less, as where nothing has been learnt yet); the course of
+#: noise; and how bent surfaces are: 0 is a plane (linear in the shares, the first term of Scheffe's mixture
+#: polynomial), 1 has no trend at all.
 SETTINGS = np.array(
     [
-        (signal, lag, growth, *course, bend)
-        for signal, lag, growth, course, bend in product(
-            (0.3, 1.0, 3.0, 10.0), (0.3, 1.0, 3.0), (-0.3, 0.5), _COURSES, (0.2, 1.0)
+        (signal, *bias, growth, *course, bend)
+        for signal, bias, growth, course, bend in product(
+            (0.3, 1.0, 3.0, 10.0), _BIASES, (-0.3, 0.5), _COURSES, (0.2, 1.0)
         )
     ]
 )
@@ -117,11 +122,14 @@ class Surface:
         plane = 1.5 * (points - 1 / 3) @ (points - 1 / 3).T  # 1 at the corners
         epochs = np.log(np.array(rungs, dtype=float))
         way = (epochs[-1] - epochs) / max(epochs[-1] - epochs[0], 1e-9)
-        signal, lag, growth, memory, own_rung, bend = (column[:, None, None] for column in settings.T)
+        signal, lag, turn, growth, memory, own_rung, bend = (column[:, None, None] for column in settings.T)
         surface = bend * smooth + (1 - bend) * plane
-        self.rungs = len(rungs)
+        self._shares, self._rungs, self._settings = shares, rungs, settings
         self.quality = signal**2 * (surface + OWN**2 * own)
+        self.telling = np.cos(turn[:, 0] * way)
         self._lag = (signal * lag) ** 2 * (surface + own) / 2
+        # Ways to spend equal FLOPs are rarely far apart: large signals are less likely beforehand.
+        self._prior = -np.log(settings[:, 0])
         self._way = np.minimum.outer(way, way)
         spread = 1 + growth * way[None, :, None]
         drift = memory ** np.abs(np.subtract.outer(way, way))
@@ -130,11 +138,7 @@ class Surface:
 
     def only(self, setting: int) -> Surface:
         """The model with one of its settings."""
-        result = object.__new__(Surface)
-        result.rungs, result._way = self.rungs, self._way
-        result.quality, result._lag = self.quality[[setting]], self._lag[[setting]]
-        result._noise = self._noise[[setting]]
-        return result
+        return Surface(self._shares, self._rungs, self._settings[[setting]])
 
     def covariance(self, a: Values, b: Values) -> Array:
         """``[M, N_a, N_b]`` between values (not between what they estimate)."""
@@ -145,19 +149,26 @@ class Surface:
         lag = self._lag[(every, *candidates)] * self._way[rungs]
         noise = self._noise[(every, *rungs)] * (LUCK * same_repetition + same_training)
         level = LEVEL * (a.rung[:, None] == b.rung)
-        total: Array = self.quality[(every, *candidates)] + lag + noise + level
+        telling = self.telling[:, a.rung, None] * self.telling[:, None, b.rung]
+        total: Array = telling * self.quality[(every, *candidates)] + lag + noise + level
         return total
+
+    def crossed(self, values: Values) -> Array:
+        """``[M, C, N]`` between every quality and values."""
+        result: Array = self.quality[:, :, values.candidate] * self.telling[:, None, values.rung]
+        return result
 
     def fit(self, values: Values) -> tuple[Belief, Array]:
         """The belief after seeing the values, and the weight of every setting ``[M]``."""
         y, freedom = _within_rungs(values)
         root = np.linalg.cholesky(self.covariance(values, values))
-        cross = np.swapaxes(self.quality[:, :, values.candidate], 1, 2)
+        cross = np.swapaxes(self.crossed(values), 1, 2)
         target = np.broadcast_to(y[:, None], (len(root), len(y), 1))
         solved = np.linalg.solve(root, np.concatenate([cross, target], axis=2))
         known, scaled = solved[:, :, :-1], solved[:, :, -1]
         squares = (scaled**2).sum(axis=1) + 1e-12
-        evidence = -np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1) - freedom / 2 * np.log(squares)
+        logs = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+        evidence = self._prior - logs - freedom / 2 * np.log(squares)
         weights = np.exp(evidence - evidence.max())
         weights /= weights.sum()
         means = np.einsum("mnc,mn->mc", known, scaled)
@@ -176,7 +187,7 @@ class Surface:
         y, freedom = _within_rungs(values)
         variance = y @ inverse @ y / max(freedom, 1)
         cross = self.covariance(asked, values)[0]
-        about = self.quality[0][:, asked.candidate] - self.quality[0][:, values.candidate] @ inverse @ cross.T
+        about = self.crossed(asked)[0] - self.crossed(values)[0] @ inverse @ cross.T
         between = self.covariance(asked, asked)[0] - cross @ inverse @ cross.T
         return variance * about, variance * between
 

@@ -23,16 +23,20 @@ from scaler.search.table import Table
 
 Array = NDArray[np.float64]
 
+#: How true curves go along a training: they forget what they were at the first epoch, down to this part at
+#: the last, or turn about, so that (at pi) what leads at first comes last in the end.
+_COURSES = ((0.0, 0.0), (0.3, 0.0), (0.6, 0.0), (0.8, 0.0), (0.9, 0.0), (0.98, 0.0), (0.9, 1.6), (0.9, 2.4))
 #: How true curves may differ: standard deviation at the last epoch, in units of a training's noise; at the
-#: first epoch, in the same units, against that at the last; and the correlation of first and last.
+#: first epoch, in the same units, against that at the last; and their course.
 SETTINGS = np.array(
-    list(
-        product(
+    [
+        (signal, first, *course)
+        for signal, first, course in product(
             (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.2, 2.0, 3.0, 5.0, 10.0, 100.0),
             (0.4, 1.0, 2.5, 6.0),
-            (0.0, 0.3, 0.6, 0.8, 0.9, 0.98),
+            _COURSES,
         )
-    )
+    ]
 )
 #: Settings of less weight than this are never drawn.
 NEGLIGIBLE = 1e-3
@@ -165,8 +169,8 @@ def _priors(deviation: Array, rungs: tuple[int, ...]) -> Array:
     epochs = np.log(np.array(rungs, dtype=float))
     way = (epochs[-1] - epochs) / max(epochs[-1] - epochs[0], 1e-9)
     apart = np.abs(np.subtract.outer(way, way))
-    signal, first, persistence = (column[:, None] for column in SETTINGS.T)
+    signal, first, kept, turn = (column[:, None] for column in SETTINGS.T)
     scale = signal * first**way * deviation
-    course = np.where(apart == 0, 1.0, persistence[:, :, None] ** apart)
+    course = np.where(apart == 0, 1.0, kept[:, :, None] ** apart) * np.cos(turn[:, :, None] * apart)
     priors: Array = scale[:, :, None] * course * scale[:, None, :]
     return priors

@@ -1,8 +1,10 @@
 """The belief about candidates, against Gaussian conditioning written out another way."""
 
+from itertools import product
+
 import numpy as np
 import pytest
-from synthetic import EDGE, make_table
+from synthetic import CENTRE, CORNER, EDGE, make_table
 
 from scaler.scaling.shares import lattice
 from scaler.search import surface
@@ -69,13 +71,13 @@ def test_units_do_not_matter():
 
 def test_pooling_betters_the_choice():
     raw, pooled = [], []
-    for seed in range(60):
-        table, mean = make_table(EDGE, 1.5, seed=seed)
+    for position, seed in product((CENTRE, EDGE, CORNER), range(40)):
+        table, mean = make_table(position, 1.5, seed=seed)
         seen = [o for o in observations(table) if o.rung == 5]
         belief, _ = surface.surface_of(table.contest).fit(values_of(seen))
         raw.append(mean.max() - mean[table.accuracy[:, :, 5].mean(axis=1).argmax()])
         pooled.append(mean.max() - mean[belief.mean.argmax()])
-    assert np.mean(pooled) < np.mean(raw)
+    assert np.mean(pooled) < 0.9 * np.mean(raw)
 
 
 def test_short_trainings_alone_leave_more_doubt():
@@ -116,3 +118,19 @@ def test_the_noise_is_known_without_repeated_seeds(deviation):
         found.append(100 * belief.noise**0.5)
     # A tenth of the variance is the repetition's, which all candidates share.
     assert 0.7 < np.median(found) / (deviation * 0.95) < 1.4
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_early_epochs_count_for_what_full_trainings_showed_of_them(reverse):
+    """Candidates seen only at the first epoch are ranked by it, or against it, as the others suggest."""
+    keys = np.array([(c, rung) for c in range(10) for rung in (0, 1)] + [(c, 0) for c in range(10, 15)])
+    model, agreement = Surface(tuple(lattice(4)), (1, 6)), []
+    for seed in range(20):
+        generator = np.random.default_rng(seed)
+        quality = generator.normal(size=15)
+        early = -quality if reverse else quality
+        value = np.where(keys[:, 1] == 0, early[keys[:, 0]], quality[keys[:, 0]])
+        value = value + 0.2 * generator.normal(size=len(value))
+        belief, _ = model.fit(Values(keys[:, 0], np.zeros(len(keys), int), keys[:, 1], value))
+        agreement.append(np.corrcoef(belief.mean[10:], quality[10:])[0, 1])
+    assert np.mean(agreement) > 0.5
