@@ -7,6 +7,7 @@ other heavy libraries inside their functions only.
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Sequence
 
@@ -50,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: always, but for errors that are defects of Scaler: these keep their traceback.
     """
+    # Scaler's own matrices are small: more threads for them would only keep trainings from the cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app(list(arguments) if arguments is not None else None, prog_name="scaler")
     except UserError as error:
