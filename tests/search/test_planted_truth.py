@@ -45,7 +45,7 @@ def test_the_best_is_held_at_the_stated_rate(position, deviation):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [None, "racing", "halving"])
+@pytest.mark.parametrize("name", [None, "knowledge-gradient", "racing", "halving"])
 def test_the_best_is_held_at_the_stated_rate_over_many_worlds(name):
     count = 200
     chosen = strategy(name) if name else None
