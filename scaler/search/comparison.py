@@ -13,6 +13,7 @@ from scipy import stats
 
 Array = NDArray[np.float64]
 _DRAWS = 4000
+_FEWEST_REPEATS = 3
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Comparison:
         means: ``[K]``, one per candidate, as if all had run in the same repetitions.
         weights: ``[K, K]``, covariance of the means in units of ``variance`` (right for differences).
         variance: of one training's noise, once what a repetition does to all candidates is taken out.
-        spread: standard deviation of a candidate's trainings from seed to seed, repetitions' part included.
+        spread: standard deviation of a candidate's trainings from seed to seed, repetitions' part included;
+            NaN where fewer than three trainings were repeats: it would be luck itself.
         freedom: degrees of freedom of ``variance``; 0 where nothing was repeated (``variance`` is NaN).
         seeds: ``[K]``, trainings per candidate.
     """
@@ -74,7 +76,9 @@ def compare(values: Mapping[tuple[int, int], float]) -> Comparison:
         means=solution[:k],
         weights=inverse[:k, :k],
         variance=float(residual @ residual / freedom) if freedom else math.nan,
-        spread=float(np.sqrt(np.sum((y - own[rows]) ** 2) / repeated)) if repeated else math.nan,
+        spread=float(np.sqrt(np.sum((y - own[rows]) ** 2) / repeated))
+        if repeated >= _FEWEST_REPEATS
+        else math.nan,
         freedom=freedom,
         seeds=seeds,
     )

@@ -31,7 +31,7 @@ class Standing:
     """What is known of one candidate at the highest rung that it reached.
 
     ``accuracy`` is in [0, 1], as if the candidate had run in all repetitions of that rung; its standard
-    error is that over seeds (NaN when nothing was repeated).
+    error is that over seeds (NaN when too few were repeated).
     """
 
     candidate: int
@@ -254,8 +254,9 @@ def _notes(
         listed = ", ".join(map(str, sorted(unstable)))
         notes.append(f"Candidates {listed} diverged in at least one training and cannot be chosen.")
     if top.freedom == 0:
+        repeated = "Too few seeds were" if (top.seeds > 1).any() else "No seed was"
         notes.append(
-            "No seed was repeated: the noise was judged by how far candidates lie off a smooth surface."
+            f"{repeated} repeated: the noise was judged by how far candidates lie off a smooth surface."
         )
     if len(tied) == len(contest.shares) - len(unstable) > 1:
         notes.append("No candidate can be told from the best: the choice is little better than a guess.")

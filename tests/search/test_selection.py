@@ -129,6 +129,13 @@ def test_one_seed_is_less_sure_and_says_so():
     assert len(one.ties) >= len(select(TABLE.contest, POLICIES, seen_of(TABLE)).ties)
 
 
+def test_one_repeat_is_no_measure_of_scatter():
+    seen = [o for o in observations(TABLE) if o.repetition == 0 or (o.candidate, o.repetition) == (4, 1)]
+    found = select(TABLE.contest, POLICIES, seen)
+    assert any("Too few seeds were repeated" in note for note in found.notes)
+    assert all(math.isnan(standing.accuracy_stderr) for standing in found.standings)
+
+
 def test_nothing_to_tell_apart():
     table, _ = make_table(CENTRE, 3.0, lead=0.05, bias=0.0, seed=5)
     answer = select(table.contest, POLICIES, seen_of(table))
