@@ -51,8 +51,8 @@ def replay(
 ) -> None:
     """Run search strategies against recorded trainings: what they spend, and how good their choice is.
 
-    Cost is training FLOPs as a part of exhaustive's; regret is how many points of accuracy the choice lies below
-    the best candidate. The truth is drawn anew for every replay from what the table leaves possible.
+    Cost is training FLOPs as a part of exhaustive's; regret is how many points of accuracy the choice lies
+    below the best candidate. The truth is drawn for every replay from what the table leaves possible.
 
     Example: scaler replay results/reference/tables/effnet-b0-fractals.csv --replays 200
     """
