@@ -54,7 +54,7 @@ def new_figure(height: float, title: str, caption: str) -> tuple[Figure, Axes]:
     FigureCanvasAgg(figure)
     lines = textwrap.wrap(caption, _CAPTION_LETTERS)
     top = height - 0.68 - 0.2 * len(lines)
-    axes = figure.add_axes((0.085, 0.68 / height, 0.76, (top - 0.68) / height))
+    axes = figure.add_axes((0.085, 0.68 / height, 0.74, (top - 0.68) / height))
     figure.text(0.02, 1 - 0.16 / height, title, fontsize=15, fontweight="bold", color=INK, va="top")
     figure.text(
         0.02, 1 - 0.5 / height, "\n".join(lines), fontsize=10.5, color=SOFT, va="top", linespacing=1.3

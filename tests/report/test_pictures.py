@@ -166,3 +166,11 @@ def test_a_caption_says_data_proxy_and_seeds():
     space["proxy"] = {"resolution": 16, "width": None, "flops": "2M", "depth": 0.5}
     assert "thinned to 2M FLOPs, depth x 0.5)" in caption({"space": space}, "test", pd.Series([3, 3]))
     assert caption({}, "validation", pd.Series([1, 1])).endswith("trainings; one seed.")
+
+
+def test_the_longest_names_fit_beside_their_lines():
+    figure = draw_history(
+        STOPPED_EARLY, {0: "resolution-only", 1: "1-1-1", 2: "depth-only"}, "caption", best=0
+    )
+    (box,) = [box for text, box in texts(figure) if text == "resolution-only"]
+    assert box.x1 < figure.bbox.x1
