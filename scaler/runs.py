@@ -1,13 +1,11 @@
-"""The directory of a run: what was asked, with what it ran, and files that are whole or not there at all.
+"""The directory of a run: what was asked, with what it ran, and its files.
 
-The only module that writes below ``results/``. It knows nothing of searches: a run has a kind, a
-configuration (plain data) and files.
+It knows nothing of searches: a run has a kind, a configuration (plain data) and files.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import platform
@@ -24,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import filelock
 import yaml
 
-from scaler.errors import MachineError, UserError
+from scaler.errors import UserError
+from scaler.files import csv_text, plain, reported, write_bytes
 from scaler.version import __version__
 
 if TYPE_CHECKING:
@@ -32,20 +31,11 @@ if TYPE_CHECKING:
 
 RUN_FILE = "run.yaml"
 
+#: Of a run's configuration and files; one that is not finished goes on under its own only.
+SCHEMA = 2
+
 #: Libraries whose versions can change a result.
 LIBRARIES = ("torch", "numpy", "optuna", "fvcore", "scipy", "pandas")
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_FORBIDDEN = (
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.EISDIR,
-    errno.EEXIST,
-    errno.ENAMETOOLONG,
-)
 
 
 @dataclass(frozen=True)
@@ -57,12 +47,19 @@ class Run:
         kind: what wrote it, e.g. ``search``.
         configuration: everything that decides the result, as plain data.
         finished: when it was done, in ISO format (UTC); empty while it is not.
+        schema: version of its configuration and files.
     """
 
     path: Path
     kind: str
     configuration: Mapping[str, Any]
     finished: str = ""
+    schema: int = SCHEMA
+
+    @property
+    def current(self) -> bool:
+        """Whether it was written by a version that this one can go on from."""
+        return self.schema == SCHEMA
 
     @property
     def name(self) -> str:
@@ -128,7 +125,7 @@ def open_run(
     with reported(path):
         path.mkdir(parents=True, exist_ok=True)
     with _only_driver(path):
-        asked = _plain(configuration)
+        asked = plain(configuration)
         if (path / RUN_FILE).exists():
             run = load_run(path)
             _check_same(run, kind, asked)
@@ -145,7 +142,9 @@ def load_run(path: Path) -> Run:
         UserError: there is none, or its ``run.yaml`` cannot be read.
     """
     record = _record(path)
-    return Run(path, record["kind"], record["configuration"], record["finished"] or "")
+    return Run(
+        path, record["kind"], record["configuration"], record["finished"] or "", record.get("schema", 1)
+    )
 
 
 def all_runs(results: Path, kind: str) -> list[Run]:
@@ -168,8 +167,12 @@ def newest_finished(results: Path, kind: str = "search") -> Run | None:
 
 def find_unfinished(results: Path, configuration: Mapping[str, Any], kind: str = "search") -> Run | None:
     """The newest run of a kind with this very configuration that was not finished, if there is one."""
-    asked = _plain(configuration)
-    alike = [run for run in all_runs(results, kind) if not run.finished and run.configuration == asked]
+    asked = plain(configuration)
+    alike = [
+        run
+        for run in all_runs(results, kind)
+        if run.current and not run.finished and run.configuration == asked
+    ]
     return alike[-1] if alike else None
 
 
@@ -192,6 +195,11 @@ def _check_name(name: str) -> None:
 def _check_same(run: Run, kind: str, asked: Mapping[str, Any]) -> None:
     if run.kind != kind:
         raise UserError(f"{run.path} holds a {run.kind}, not a {kind}: choose another --name.")
+    if not run.current:
+        raise UserError(
+            f"{run.path} was begun by another version of Scaler, which alone can go on with it: "
+            "choose another --name, or remove it."
+        )
     differences = list(_differences(run.configuration, asked))
     if differences:
         shown = "; ".join(differences[:5]) + ("; ..." if len(differences) > 5 else "")
@@ -236,6 +244,7 @@ def _new_record(name: str, kind: str, configuration: Mapping[str, Any], device: 
     return {
         "name": name,
         "kind": kind,
+        "schema": SCHEMA,
         "created": _now(),
         "finished": None,
         "configuration": dict(configuration),
@@ -259,12 +268,6 @@ def _record(path: Path) -> dict[str, Any]:
 
 def _write_record(path: Path, record: Mapping[str, Any]) -> None:
     write_bytes(path / RUN_FILE, yaml.safe_dump(dict(record), sort_keys=False, allow_unicode=True).encode())
-
-
-def _plain(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """As it reads back from a file, so that tuples and lists compare equal."""
-    plain: dict[str, Any] = json.loads(json.dumps(configuration))
-    return plain
 
 
 def _now() -> str:
@@ -308,73 +311,3 @@ def source_revision() -> str:
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.SubprocessError):
         return __version__
-
-
-# --- writing ---------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` to write; it takes the place of ``path`` at the end, or goes if that fails.
-
-    Raises:
-        UserError: the place cannot be written.
-        MachineError: the disk is full or failed.
-    """
-    # The ending stays, for libraries choose the format by it.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    with reported(path):
-        try:
-            yield temporary
-            _flush(temporary)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def write_bytes(path: Path, content: bytes) -> Path:
-    """Write a file whole or not at all; raises as :func:`replacing` does."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
-    return path
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def reported(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about ``path`` into one sentence.
-
-    Raises:
-        UserError: the place cannot be written.
-        MachineError: the disk is full or failed.
-    """
-    try:
-        yield
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        if error.errno in _FULL:
-            raise MachineError(f"the disk is full: {path} was not written; free some space.") from error
-        if error.errno in _FORBIDDEN:
-            raise UserError(f"{path} cannot be written ({reason}): choose another --results.") from error
-        raise MachineError(f"{path} could not be written: {reason}.") from error
-
-
-def csv_text(table: DataFrame, formats: Mapping[str, str] | None = None) -> str:
-    """A table as CSV; floats in the formats given (``.10g`` without), NaN and None as empty cells."""
-    chosen = formats or {}
-    text = table.astype(object)
-    for column in table.columns:
-        if table[column].dtype.kind == "f" or column in chosen:
-            text[column] = [_number(value, chosen.get(column, ".10g")) for value in table[column]]
-    return str(text.to_csv(index=False, lineterminator="\n"))
-
-
-def _number(value: float | None, style: str) -> str:
-    return "" if value is None or value != value else format(value, style)

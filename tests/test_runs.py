@@ -14,16 +14,8 @@ import yaml
 
 from scaler import runs
 from scaler.errors import MachineError, UserError
-from scaler.runs import (
-    all_runs,
-    default_name,
-    find_unfinished,
-    load_run,
-    newest_finished,
-    open_run,
-    replacing,
-    write_bytes,
-)
+from scaler.files import replacing, write_bytes
+from scaler.runs import all_runs, default_name, find_unfinished, load_run, newest_finished, open_run
 
 CONFIGURATION = {"space": {"budget": "2x", "rungs": (1, 2)}, "seed": 0, "data_fingerprint": "ab12"}
 
@@ -171,7 +163,7 @@ def test_a_writer_that_fails_half_way_leaves_the_old_file(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from scaler.runs import write_bytes
+from scaler.files import write_bytes
 for n in range(10**6):
     write_bytes(Path(sys.argv[1]), (b"%d " % n) * 50_000)
 """

@@ -10,8 +10,8 @@ import typer
 
 from scaler.cli import options
 from scaler.cli.console import Output, table
-from scaler.cost.closed_form import cost
 from scaler.cost.exponents import measure
+from scaler.cost.network_cost import cost
 from scaler.networks.registry import FAMILIES, base
 from scaler.networks.registry import bases as all_bases
 from scaler.networks.spec import NetworkSpec
@@ -90,9 +90,9 @@ def _summary(spec: NetworkSpec) -> dict[str, Any]:
 
 def _family(spec: NetworkSpec) -> tuple[str, str]:
     """What a family is and how it scales."""
-    for family in FAMILIES:
-        if str(getattr(family, "__name__", "")).endswith(f".{spec.family}"):
-            return family.ABOUT, family.SCALING
+    if spec.family in FAMILIES:
+        family = FAMILIES[spec.family]
+        return family.ABOUT, family.SCALING
     if spec.stages:
         return "your own network, read from a file", (
             "depth multiplies the blocks of every stage that is not fixed; width multiplies the channels of "

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any, TextIO
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+from scaler.files import plain
 
 #: Columns when nothing says how wide the paper is (a pipe, a file): tables keep to one line per row.
 _WIDTH_OF_A_PIPE = 160
@@ -39,7 +39,7 @@ class Output:
     def result(self, data: Any, *shown: RenderableType) -> None:
         """The command's result: ``data`` as one line of JSON, or what is shown to people."""
         if self.json:
-            print(json.dumps(_plain(data), allow_nan=False))
+            print(json.dumps(plain(data), allow_nan=False))
             return
         for renderable in shown:
             self.console.print(renderable, markup=False)
@@ -126,19 +126,3 @@ def table(
 def _console(stream: TextIO) -> Console:
     wide = None if stream.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_A_PIPE
     return Console(file=stream, highlight=False, emoji=False, width=wide)
-
-
-def _plain(data: Any) -> Any:
-    """The same data as JSON can say it: numbers that are not finite become null."""
-    match data:
-        case None | bool() | str():
-            return data
-        case Mapping():
-            return {str(key): _plain(value) for key, value in data.items()}
-        case list() | tuple():
-            return [_plain(value) for value in data]
-        case Integral():
-            return int(data)
-        case Real():
-            return float(data) if math.isfinite(data) else None
-    return str(data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from scaler.cli import options
 from scaler.cli.console import Output, table
-from scaler.data.registry import DATA
 
 
 def data(json: options.Json = False, quiet: options.Quiet = False) -> None:
@@ -12,7 +11,10 @@ def data(json: options.Json = False, quiet: options.Quiet = False) -> None:
 
     Example: scaler data
     """
+    from scaler.data.registry import DATA
+
+    rows = [(found.USAGE, found.ABOUT) for found in DATA.values()]
     Output(json, quiet).result(
-        [{"data": name, "about": about} for name, about in DATA.items()],
-        table({"data": "left", "about": "left"}, DATA.items(), fold="about"),
+        [{"data": usage, "about": about} for usage, about in rows],
+        table({"data": "left", "about": "left"}, rows, fold="about"),
     )

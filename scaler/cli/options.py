@@ -38,7 +38,7 @@ def complete_base(incomplete: str) -> list[str]:
 
 def complete_space(incomplete: str) -> list[str]:
     """Names of search spaces that begin so."""
-    from scaler.search.spaces_dir import space_files
+    from scaler.search.spaces_directory import space_files
 
     return [name for name in space_files() if name.startswith(incomplete)]
 

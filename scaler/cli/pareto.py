@@ -44,8 +44,8 @@ def pareto(
 
     Example: scaler pareto effnet-b0-2x --objectives accuracy,flops,activations
     """
-    from scaler import runs
     from scaler.curves.pareto import parse_objectives
+    from scaler.files import csv_text, reported, write_bytes
     from scaler.report.columns import CSV_FORMATS
     from scaler.report.pareto_table import pareto_table
     from scaler.report.run_tables import find_run
@@ -57,9 +57,9 @@ def pareto(
     for sentence in table.notes:
         output.note(sentence)
     path = to or (chosen[0].path if len(chosen) == 1 else results) / "pareto.csv"
-    with runs.reported(path):
+    with reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    runs.write_bytes(path, runs.csv_text(table.frame, CSV_FORMATS).encode())
+    write_bytes(path, csv_text(table.frame, CSV_FORMATS).encode())
     where = {"runs": [str(one.path) for one in chosen], "file": str(path)}
     output.result({**where, **table.json()}, table.rich())
     count = int(table.frame["on_front"].sum())

@@ -14,12 +14,11 @@ from scaler.errors import UserError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from scaler.search.fidelity import RankCorrelation
-    from scaler.search.replay import Score
-    from scaler.search.table import Table
-    from scaler.search.types import Strategy
+    from scaler.execution.protocol import Strategy
+    from scaler.replay.evaluation import Score
+    from scaler.replay.table import Table
 
-#: As quick as replays should be; the peers are asked for by name, or by ``all``.
+#: As quick as replays should be; the baselines are asked for by name, or by ``all``.
 _DEFAULT = "exhaustive,one-seed,halving,random,racing,knowledge-gradient"
 
 
@@ -31,7 +30,7 @@ def replay(
     strategy: Annotated[
         str,
         typer.Option(
-            metavar="all|NAME[@SPEND],...",
+            metavar="all|NAME[@FRACTION],...",
             help="Strategies; @0.2 lets one spend a fifth of exhaustive's training FLOPs.",
         ),
     ] = _DEFAULT,
@@ -56,8 +55,8 @@ def replay(
 
     Example: scaler replay results/reference/tables/effnet-b0-fractals.csv --replays 200
     """
-    from scaler.search.strategies import parse_strategy
-    from scaler.search.table import read_table, write_table
+    from scaler.replay.table import read_table, write_table
+    from scaler.search.strategies.registry import parse_strategy
 
     printed = Output(json, quiet)
     read = [read_table(path) for path in tables]
@@ -76,7 +75,7 @@ def replay(
 
 
 def _names(text: str) -> str:
-    from scaler.search.strategies import STRATEGIES
+    from scaler.search.strategies.registry import STRATEGIES
 
     return ",".join(STRATEGIES) if text == "all" else text
 
@@ -84,43 +83,39 @@ def _names(text: str) -> str:
 def _scores(
     printed: Output, one: Table, field: list[tuple[str, Strategy]], count: int, metric: str, seed: int
 ) -> list[Score]:
-    from scaler.search.replay import replays, score
-    from scaler.search.world import world_of
+    from scaler.replay.evaluation import replays, score
+    from scaler.replay.simulator import simulator_of
 
-    world, scores = world_of(one), []
+    simulator, scores = simulator_of(one), []
     with printed.progress(f"Replaying {one.name}", count * len(field)) as advance:
         for label, strategy in field:
             outcomes = []
-            for outcome in replays(world, strategy, count, seed, "loss" if metric == "loss" else "accuracy"):
+            for outcome in replays(
+                simulator, strategy, count, seed, "loss" if metric == "loss" else "accuracy"
+            ):
                 outcomes.append(outcome)
                 advance(1, f"{one.name}: {label}")
-            scores.append(score(world, label, outcomes))
+            scores.append(score(simulator, label, outcomes))
     return scores
 
 
 def _print_fidelity(printed: Output, tables: list[Table]) -> None:
     """How short trainings rank, and how proxies agree, as notes."""
-    from scaler.search.fidelity import proxy_correlation, rank_correlation, warning
-    from scaler.search.table import observations
+    from scaler.replay.proxy_agreement import proxy_correlation
+    from scaler.replay.table import observations
+    from scaler.report.search_report import correlation_text, warning
+    from scaler.search.inference.rank_correlation import rank_correlation
 
     for one in tables:
         found = rank_correlation(observations(one))
         for row in found:
-            printed.note(f"{one.name}: epoch {row.epochs} against the last: {_correlation(row)}")
+            printed.note(f"{one.name}: epoch {row.epochs} against the last: {correlation_text(row)}")
         if sentence := warning(found):
             printed.warn(f"{one.name}: {sentence}")
     for i, one in enumerate(tables):
         for other in tables[i + 1 :]:
             if agreement := proxy_correlation(one, other):
-                printed.note(f"{one.name} against {other.name}: {_correlation(agreement)}")
-
-
-def _correlation(row: RankCorrelation) -> str:
-    s, k = row.spearman_interval, row.kendall_interval
-    return (
-        f"Spearman {row.spearman:.2f} [{s[0]:.2f}, {s[1]:.2f}], "
-        f"Kendall {row.kendall:.2f} [{k[0]:.2f}, {k[1]:.2f}] over {row.candidates} candidates"
-    )
+                printed.note(f"{one.name} against {other.name}: {correlation_text(agreement)}")
 
 
 def _shown(rows: list[Score]) -> RenderableType:
@@ -132,7 +127,7 @@ def _shown(rows: list[Score]) -> RenderableType:
 def _write(rows: list[Score], path: Path) -> None:
     import pandas as pd
 
+    from scaler.files import write_bytes
+
     text = pd.DataFrame([vars(row) for row in rows]).to_csv(index=False, float_format="%.4f")
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text)
-    beside.replace(path)
+    write_bytes(path, text.encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,8 +13,9 @@ from scaler.cli.console import Output
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from scaler.curves.scale_up import Origin, ScaleUp
+    from scaler.growth.scale_up import Origin, ScaleUp
     from scaler.runs import Run
+    from scaler.search.workload import Settings
 
 _DEFAULT_SPACE = "quick"
 _DEFAULT_SEEDS = 2
@@ -68,19 +69,21 @@ def scale(
 
     Example: scaler scale --phi 4
     """
-    from scaler.curves.ladder import parse_phis
-    from scaler.curves.scale_up import prepare_scale
+    from scaler.growth.ladder import parse_phis
+    from scaler.growth.scale_up import prepare_scale
     from scaler.report.scale_report import scale_lines
-    from scaler.search.session import Settings
+    from scaler.search.workload import Settings
 
     output = Output(json, quiet)
     phis = parse_phis(phi)
-    origin = _origin(output, results, search, base)
-    overrides = {"base": base if origin.candidate is None else None, "data": data}
-    origin = origin.with_space(origin.space.override(seeds=seeds or _DEFAULT_SEEDS, **overrides))
     settings = Settings(data_root, skip_unreadable, seed, device, workers)
     with output.working("Counting networks and timing this machine"):
-        prepared = prepare_scale(origin, settings, phis=phis, flops=flops, compare=compare)
+        origin = _origin(
+            output, results, search, base, settings, {"seeds": seeds or _DEFAULT_SEEDS, "data": data}
+        )
+        if not compare:
+            origin = origin.chosen_only
+        prepared = prepare_scale(origin, settings, phis=phis, flops=flops)
     for line in scale_lines(prepared):
         output.note(line)
     if dry_run:
@@ -89,19 +92,29 @@ def scale(
     _run(output, prepared, results, name, storage, train)
 
 
-def _origin(output: Output, results: Path, search: str | None, base: str | None) -> Origin:
+def _origin(
+    output: Output,
+    results: Path,
+    search: str | None,
+    base: str | None,
+    settings: Settings,
+    overrides: dict[str, Any],
+) -> Origin:
     """The search named, else the newest finished one of this base, else the published coefficients."""
-    from scaler.curves.scale_up import find_search, origin_of, published_origin
+    from scaler.growth.scale_up import find_search, origin_of, published_origin
+    from scaler.search.result import read_result
+    from scaler.search.space import read_space
 
     run = find_search(results, search, base)
     if run is not None:
         output.note(f"Search      {run.path}")
-        return origin_of(run)
+        return origin_of(read_result(run), run.name).on(overrides)
     output.note(
         f"Search      none in {results}: the published coefficients 1.2, 1.1, 1.15 are used; "
         "`scaler search` finds your own"
     )
-    return published_origin(_DEFAULT_SPACE)
+    space = read_space(_DEFAULT_SPACE).override(base=base, **overrides)
+    return published_origin(space, settings)
 
 
 def _run(
@@ -111,9 +124,11 @@ def _run(
 
     configuration = {**prepared.configuration, "train": train}
     unfinished = None if name else find_unfinished(results, configuration, "scale")
-    largest = f"phi-{max((rung.phi for rung in prepared.rungs), key=abs):g}"
-    found = unfinished.name if unfinished else name or default_name(results, prepared.base.name, largest)
-    with open_run(results, found, "scale", configuration, device=prepared.settings.device) as run:
+    largest = f"phi-{max((network.phi for network in prepared.networks), key=abs):g}"
+    found = (
+        unfinished.name if unfinished else name or default_name(results, prepared.native.base.name, largest)
+    )
+    with open_run(results, found, "scale", configuration, device=prepared.work.settings.device) as run:
         output.note(f"Run         {run.path}" + (" (goes on where it was)" if unfinished else ""))
         _finish(output, prepared, run, storage, train)
         run.finish()
@@ -122,24 +137,25 @@ def _run(
 
 def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, train: bool) -> None:
     """Train if asked to, write the run's files, print the curve."""
-    from scaler.curves.export import export_networks
-    from scaler.curves.scale_up import curve_rows
+    from scaler.execution.run_trials import CHECKPOINTS, drop_checkpoints, run_trials
+    from scaler.growth.export import export_networks
+    from scaler.growth.scale_up import curve_rows
     from scaler.report.columns import CSV_FORMATS, CURVE_COLUMNS, curve_frame
     from scaler.report.pictures import save_pictures
     from scaler.report.tables import growth_lines, records, rich_table
-    from scaler.search.strategies import strategy
-    from scaler.search.trainings import CHECKPOINTS, drop_checkpoints, run_trainings
 
-    training = prepared.training(run.path / CHECKPOINTS)
+    work = prepared.work
+    # The held-out test part judges, for nothing is chosen by it any more.
+    training = work.training(run.path / CHECKPOINTS, on_test=True)
     seen = []
     if train:
-        with output.tracking("Training", prepared.plan.train_flops) as on_progress:
-            seen = run_trainings(
+        with output.tracking("Training", work.plan.train_flops) as on_progress:
+            seen = run_trials(
                 run,
-                prepared.contest,
-                strategy("exhaustive"),
+                work.experiment,
+                work.strategy,
                 training,
-                workers=prepared.workers,
+                workers=work.workers,
                 storage=storage,
                 attributes=prepared.attributes(),
                 on_progress=on_progress,
@@ -155,7 +171,7 @@ def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, tr
 
 
 def _print_networks(output: Output, prepared: ScaleUp) -> None:
-    from scaler.curves.scale_up import curve_rows
+    from scaler.growth.scale_up import curve_rows
     from scaler.report.columns import CURVE_COLUMNS, curve_frame
     from scaler.report.tables import records, rich_table
 

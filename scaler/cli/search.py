@@ -72,8 +72,9 @@ def search(
     """
     from scaler.report.search_report import session_lines
     from scaler.scaling.budget import parse_count
-    from scaler.search.session import Settings, fitted_before, prepare
+    from scaler.search.session import fitted_before, prepare
     from scaler.search.space import read_space
+    from scaler.search.workload import Settings
 
     output = Output(json, quiet)
     asked = read_space(space or _DEFAULT_SPACE).override(
@@ -98,13 +99,17 @@ def search(
 
 
 def _run(output: Output, session: Session, results: Path, name: str | None, storage: str | None) -> None:
+    from scaler.execution.run_trials import drop_checkpoints
     from scaler.runs import default_name, find_unfinished, open_run
-    from scaler.search.trainings import drop_checkpoints
 
+    for other in _of_other_versions(results):
+        output.note(f"Note        {other} was begun by another version of Scaler and is left as it is")
     base, budget = session.problem.native.base.name, session.space.budget
     unfinished = None if name else find_unfinished(results, session.configuration)
     found = unfinished.name if unfinished else name or default_name(results, base, budget)
-    with open_run(results, found, "search", session.configuration, device=session.settings.device) as run:
+    with open_run(
+        results, found, "search", session.configuration, device=session.work.settings.device
+    ) as run:
         output.note(f"Run         {run.path}" + (" (goes on where it was)" if unfinished else ""))
         _train(output, session, run, storage)
         drop_checkpoints(run)
@@ -112,43 +117,44 @@ def _run(output: Output, session: Session, results: Path, name: str | None, stor
     output.note(f"Files       {run.path}; next: scaler scale --phi 4")
 
 
+def _of_other_versions(results: Path) -> list[Path]:
+    """Searches that are not finished, and that this version cannot go on with."""
+    from scaler.runs import all_runs
+
+    return [run.path for run in all_runs(results, "search") if not (run.finished or run.current)]
+
+
 def _train(output: Output, session: Session, run: Run, storage: str | None) -> None:
     """Run the trainings, write the run's files, print the result."""
+    from scaler.execution.run_trials import CHECKPOINTS, run_trials
     from scaler.report.columns import CSV_FORMATS, candidate_frame
     from scaler.report.pictures import save_pictures
-    from scaler.report.search_report import (
-        COEFFICIENTS_FILE,
-        RESULT_COLUMNS,
-        answer_lines,
-        coefficients_json,
-        result_frame,
-    )
+    from scaler.report.search_report import RESULT_COLUMNS, result_frame, result_lines
     from scaler.report.tables import rich_table
-    from scaler.search.selection import select
-    from scaler.search.trainings import run_trainings
+    from scaler.search.inference.selection import select
+    from scaler.search.result import result_of, write_result
 
-    kept = session.problem.candidates.kept
+    work, kept = session.work, session.problem.candidates.kept
     run.write_csv("candidates.csv", candidate_frame(kept, session.problem.candidates.left_out), CSV_FORMATS)
-    with output.tracking("Training", session.plan.train_flops) as on_progress:
-        seen = run_trainings(
+    with output.tracking("Training", work.plan.train_flops) as on_progress:
+        seen = run_trials(
             run,
-            session.contest,
-            session.strategy,
-            session.training(run.path / "checkpoints"),
-            workers=session.workers,
+            work.experiment,
+            work.strategy,
+            work.training(run.path / CHECKPOINTS),
+            workers=work.workers,
             storage=storage,
             attributes=session.attributes(),
             on_progress=on_progress,
         )
-    answer = select(session.contest, [candidate.coefficients for candidate in kept], seen)
-    found = coefficients_json(session, answer)
-    run.write_json(COEFFICIENTS_FILE, found)
+    result = result_of(session, select(work.experiment, seen))
+    content = write_result(run, result)
     save_pictures(run)
     shown: list[RenderableType] = [
-        rich_table(result_frame(session, answer), RESULT_COLUMNS),
-        *answer_lines(session, answer, seen),
+        rich_table(result_frame(kept, result), RESULT_COLUMNS),
+        *result_lines(result, seen),
     ]
-    output.result({"run": str(run.path), **found}, *shown)
+    output.result({"run": str(run.path), **content}, *shown)
 
 
 def _print_candidates(output: Output, session: Session) -> None:

@@ -12,7 +12,7 @@ import yaml
 from scaler.cli import options
 from scaler.cli.console import Output, table
 from scaler.errors import UserError
-from scaler.search.spaces_dir import space_files
+from scaler.search.spaces_directory import space_files
 
 
 def spaces(

@@ -5,10 +5,9 @@ The conventions are fvcore's (one multiply-add = 1, one image, eval mode), and t
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, field
 from functools import lru_cache
 
+from scaler.cost.counts import Cost
 from scaler.networks.layers import (
     Concat,
     Conv,
@@ -22,62 +21,17 @@ from scaler.networks.layers import (
     Shape,
 )
 from scaler.networks.lowering import lower
-from scaler.networks.python_network import PythonNetwork
-from scaler.networks.scale import identity
 from scaler.networks.spec import NetworkSpec
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Counts for one image.
-
-    Attributes:
-        params: trainable numbers.
-        flops: fvcore's total: multiply-adds, plus 2 per normalised and 1 per adaptively pooled value.
-        macs: multiply-adds of convolutions and linear layers, as papers print.
-        activations: outputs of convolutions and linear layers.
-    """
-
-    params: int = 0
-    flops: int = 0
-    macs: int = 0
-    activations: int = 0
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.params + other.params,
-            self.flops + other.flops,
-            self.macs + other.macs,
-            self.activations + other.activations,
-        )
-
-
 @lru_cache(maxsize=65536)
-def cost(spec: NetworkSpec) -> Cost:
-    """Cost of a network at its resolution; fvcore counts one that is the user's own code.
+def closed_form(spec: NetworkSpec) -> Cost:
+    """Cost of a network at its resolution.
 
     Raises:
-        UserError: the resolution is too small for the network's strides, or the user's code fails.
+        UserError: the resolution is too small for the network's strides.
     """
-    if isinstance(spec, PythonNetwork):
-        return _traced(_Own(identity(spec), spec))
     return layer_cost(lower(spec), (3, spec.resolution, spec.resolution))
-
-
-@dataclass(frozen=True)
-class _Own:
-    """A network of the user's own code, equal to all that it realises equally."""
-
-    identity: Hashable
-    spec: PythonNetwork = field(compare=False)
-
-
-@lru_cache(maxsize=4096)
-def _traced(own: _Own) -> Cost:
-    """The one cost without a closed form; only it needs torch, so the import waits until then."""
-    from scaler.cost.counting import count
-
-    return count(own.spec)
 
 
 @lru_cache(maxsize=65536)

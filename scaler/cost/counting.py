@@ -17,7 +17,7 @@ import torch
 from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 from torch import nn
 
-from scaler.cost.closed_form import Cost
+from scaler.cost.counts import Cost
 from scaler.errors import UserError
 from scaler.networks.build import Network, module
 from scaler.networks.layers import Concat, Gate, Layer, Linear, Residual, Seq, Shape

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from scaler.cost.closed_form import cost
+from scaler.cost.network_cost import cost
 from scaler.errors import UserError
 from scaler.networks.python_network import PythonNetwork
 from scaler.networks.scale import effective, scale

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from scaler.cost.closed_form import Cost, layer_cost
-from scaler.cost.closed_form import cost as closed_form
+from scaler.cost.closed_form import closed_form, layer_cost
+from scaler.cost.counts import Cost
 from scaler.errors import UserError
 from scaler.networks.layers import Layer, Seq, Shape
 from scaler.networks.lowering import lower

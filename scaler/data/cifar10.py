@@ -21,11 +21,19 @@ from scaler.data.source import Source
 from scaler.data.split import hold_out
 from scaler.errors import MachineError, UserError
 
+USAGE = "cifar10"
+ABOUT = "photos, 32 px, 10 classes; downloaded once (170 MB), or from --data-root"
+
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 BATCHES = "cifar-10-batches-py"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
+
+
+def open_source(path: str, root: Path | None, seed: int, skip_unreadable: bool) -> Source:
+    """As :class:`scaler.data.registry.DataModule` has it."""
+    return source(root, seed=seed, skip_unreadable=skip_unreadable)
 
 
 def source(root: Path | None, *, seed: int = 0, skip_unreadable: bool = False) -> Source:

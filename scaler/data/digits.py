@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,14 @@ from numpy.typing import NDArray
 from scaler.data.dataset import PartName
 from scaler.data.source import Source
 from scaler.data.split import hold_out
+
+USAGE = "digits"
+ABOUT = "scikit-learn's handwritten digits, 8 px, 10 classes; for the quickest look"
+
+
+def open_source(path: str, root: Path | None, seed: int, skip_unreadable: bool) -> Source:
+    """As :class:`scaler.data.registry.DataModule` has it."""
+    return source(seed)
 
 
 def source(seed: int = 0) -> Source:

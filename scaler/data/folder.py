@@ -22,6 +22,9 @@ from scaler.data.source import CHUNK, Source
 from scaler.data.split import hold_out
 from scaler.errors import UserError
 
+USAGE = "folder:PATH"
+ABOUT = "your images in PATH/train/CLASS/ and PATH/val/CLASS/ or PATH/test/CLASS/"
+
 #: Names of the folders that a set can have beside ``train``.
 HELD_OUT = ("val", "test")
 #: What Pillow raises for a file that is no image, or a broken one.
@@ -38,6 +41,17 @@ class Files:
     def rows(self, rows: NDArray[np.int64]) -> Files:
         """Some of the files."""
         return Files(tuple(self.paths[row] for row in rows), self.labels[rows])
+
+
+def open_source(path: str, root: Path | None, seed: int, skip_unreadable: bool) -> Source:
+    """As :class:`scaler.data.registry.DataModule` has it."""
+    if not path:
+        raise UserError("--data folder needs a path, such as folder:photos")
+    where = Path(path).expanduser()
+    name = f"folder:{path}"
+    return source(
+        where if root is None else root / where, name=name, seed=seed, skip_unreadable=skip_unreadable
+    )
 
 
 def source(root: Path, *, name: str, seed: int = 0, skip_unreadable: bool = False) -> Source:

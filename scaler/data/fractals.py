@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from numpy.typing import NDArray
 from scaler.data.dataset import PartName
 from scaler.data.source import Source
 from scaler.seeds import derive
+
+USAGE = "fractals"
+ABOUT = "drawn from iterated function systems; nothing to download; 64 classes (the default)"
 
 #: Part of the fingerprint: to be raised when the same settings draw other images.
 VERSION = 1
@@ -69,6 +73,11 @@ class Settings:
 
 #: Largest images drawn.
 NATIVE_RESOLUTION = 512
+
+
+def open_source(path: str, root: Path | None, seed: int, skip_unreadable: bool) -> Source:
+    """As :class:`scaler.data.registry.DataModule` has it."""
+    return source(seed=seed)
 
 
 def source(settings: Settings | None = None, *, seed: int = 0) -> Source:

@@ -1,23 +1,44 @@
-"""Data sets by name. Nothing is imported until one is loaded."""
+"""Data sets by name. Nothing is imported until one is asked for."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from scaler.errors import UserError
+from scaler.registry import Registry
 
 if TYPE_CHECKING:
     from scaler.data.dataset import DataSet
     from scaler.data.source import Source
 
-#: One line per data set, as ``--data`` takes it.
-DATA = {
-    "fractals": "drawn from iterated function systems; nothing to download; 64 classes (the default)",
-    "digits": "scikit-learn's handwritten digits, 8 px, 10 classes; for the quickest look",
-    "cifar10": "photos, 32 px, 10 classes; downloaded once (170 MB), or from --data-root",
-    "folder:PATH": "your images in PATH/train/CLASS/ and PATH/val/CLASS/ or PATH/test/CLASS/",
-}
+
+class DataModule(Protocol):
+    """What the file of a data set holds.
+
+    Attributes:
+        USAGE: how ``--data`` takes it.
+        ABOUT: what it is, in a line.
+        open_source: finds its images, from what follows a colon in ``--data``, and the ``root``, ``seed`` and
+            ``skip_unreadable`` of :func:`load`.
+    """
+
+    USAGE: str
+    ABOUT: str
+
+    open_source: Callable[[str, Path | None, int, bool], Source]
+
+
+DATA: Registry[DataModule] = Registry(
+    "data set",
+    "scaler.data",
+    {
+        "fractals": "fractals",
+        "digits": "digits",
+        "cifar10": "cifar10",
+        "folder": "folder",
+    },
+)
 
 
 def load(
@@ -32,7 +53,7 @@ def load(
     """A data set by the name that ``--data`` takes.
 
     Args:
-        source: a key of :data:`DATA`.
+        source: a key of :data:`DATA`, with a path after a colon for ``folder``.
         largest_resolution: pixels of the largest images that will be asked for.
         root: ``--data-root``: where ``cifar10`` lies; what ``folder:PATH`` is relative to.
         seed: of the data (what is drawn, how parts are split), not of a run.
@@ -45,29 +66,6 @@ def load(
     """
     from scaler.data.source import data_set
 
-    raw = _source(source, root, seed, skip_unreadable)
+    name, _, path = source.partition(":")
+    raw = DATA.find(name).open_source(path, root, seed, skip_unreadable)
     return data_set(raw, largest_resolution, allow_upsampling=allow_upsampling)
-
-
-def _source(name: str, root: Path | None, seed: int, skip_unreadable: bool) -> Source:
-    if name == "fractals":
-        from scaler.data import fractals
-
-        return fractals.source(seed=seed)
-    if name == "digits":
-        from scaler.data import digits
-
-        return digits.source(seed)
-    if name == "cifar10":
-        from scaler.data import cifar10
-
-        return cifar10.source(root, seed=seed, skip_unreadable=skip_unreadable)
-    kind, _, path = name.partition(":")
-    if kind == "folder" and path:
-        from scaler.data import folder
-
-        where = Path(path).expanduser()
-        return folder.source(
-            where if root is None else root / where, name=name, seed=seed, skip_unreadable=skip_unreadable
-        )
-    raise UserError(f"unknown data set {name!r}; there are: {', '.join(DATA)}")

@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 from scaler.errors import UserError
-from scaler.networks.blocks import BLOCKS
 from scaler.networks.blocks.parts import norm, unit
+from scaler.networks.blocks.registry import BLOCKS
 from scaler.networks.layers import (
     Act,
     Dropout,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
-from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 from scaler.errors import UserError
 from scaler.networks import python_network, yaml_spec
 from scaler.networks.spec import NetworkSpec
+from scaler.registry import Registry, unknown
 
 
 class Family(Protocol):
@@ -22,27 +21,27 @@ class Family(Protocol):
     def bases(self) -> Iterable[NetworkSpec]: ...
 
 
-#: One line per family.
-FAMILIES: tuple[Family, ...] = tuple(
-    cast(Family, import_module(f"scaler.networks.families.{name}"))
-    for name in (
-        "efficientnet",
-        "resnet",
-        "resnext",
-        "senet",
-        "densenet",
-        "mobilenet",
-        "googlenet",
-        "inception",
-        "vgg",
-        "resnet_cifar",
-    )
+FAMILIES: Registry[Family] = Registry(
+    "family",
+    "scaler.networks.families",
+    {
+        "efficientnet": "efficientnet",
+        "resnet": "resnet",
+        "resnext": "resnext",
+        "senet": "senet",
+        "densenet": "densenet",
+        "mobilenet": "mobilenet",
+        "googlenet": "googlenet",
+        "inception": "inception",
+        "vgg": "vgg",
+        "resnet_cifar": "resnet_cifar",
+    },
 )
 
 
 def bases() -> dict[str, NetworkSpec]:
     """Every base network by name, in the order of the families."""
-    return {spec.name: spec for family in FAMILIES for spec in family.bases()}
+    return {spec.name: spec for family in FAMILIES.values() for spec in family.bases()}
 
 
 def base(name: str) -> NetworkSpec:
@@ -58,6 +57,4 @@ def base(name: str) -> NetworkSpec:
     known = bases()
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4)
-    hint = f"did you mean {', '.join(near)}?" if near else f"there are: {', '.join(known)}"
-    raise UserError(f"unknown base network {name!r}; {hint} (`scaler bases` lists all)")
+    raise UserError(f"{unknown('base network', name, known)} (`scaler bases` lists all)")

@@ -28,7 +28,7 @@ class Stage:
     """``depth`` blocks of one kind. Every block reads the same fields and ignores those it has no use for.
 
     Attributes:
-        block: name in :data:`scaler.networks.blocks.BLOCKS`.
+        block: name in :data:`scaler.networks.blocks.registry.BLOCKS`.
         depth: number of blocks; multiplied by the depth multiplier unless ``fixed``.
         width: output channels (growth rate for dense blocks); multiplied by the width multiplier. 0 for
             pooling and for blocks whose width follows from others.

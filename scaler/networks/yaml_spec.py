@@ -29,7 +29,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from scaler.errors import UserError
-from scaler.networks.blocks import BLOCKS
+from scaler.networks.blocks.registry import BLOCKS
 from scaler.networks.layers import Concat, Conv, Gate, Layer, Residual, Seq
 from scaler.networks.lowering import lower
 from scaler.networks.spec import Head, NetworkSpec, Stage

@@ -12,7 +12,7 @@ import pandas as pd
 from scaler.curves.pareto import Objective, front
 from scaler.scaling.budget import format_count
 from scaler.scaling.shares import Shares
-from scaler.search.candidate import Candidate, LeftOut
+from scaler.search.candidates.candidate import Candidate, LeftOut
 
 #: What ``on_front`` means where nobody asks for anything else.
 DEFAULT_OBJECTIVES = (Objective("accuracy", maximised=True), Objective("flops"))
@@ -200,7 +200,7 @@ def _candidate_row(candidate: Candidate) -> dict[str, object]:
         "proxy_resolution": proxy.spec.resolution,
         "proxy_flops": proxy.cost.flops,
         "proxy_flops_ratio": proxy.ratio,
-        "multiplier_gap": native.effective.distance(proxy.effective),
+        "multiplier_gap": native.effective.largest_difference(proxy.effective),
         "feasible": True,
         "reason": "",
     }

@@ -25,8 +25,7 @@ def draw_history(
     trials: pd.DataFrame,
     names: Mapping[int, str],
     caption: str,
-    best: int | None = None,
-    ties: Sequence[int] = (),
+    best_set: Sequence[int] = (),
 ) -> Figure:
     """Mean validation accuracy at every rung, one line per candidate.
 
@@ -34,8 +33,7 @@ def draw_history(
         trials: the table of ``trials.csv``.
         names: of candidates, for the labels.
         caption: what the accuracies are: data, proxy, seeds.
-        best: the chosen candidate.
-        ties: candidates that cannot be told from it.
+        best_set: candidates that cannot be told from the best, the chosen one first.
     """
     figure, axes = new_figure(5.6, "Accuracy of the candidates as they train", caption)
     plain(axes)
@@ -50,7 +48,7 @@ def draw_history(
     for candidate in sorted({int(candidate) for candidate in table["candidate"]}):
         own = table[table["candidate"] == candidate].sort_values("epochs")
         finished = int(own["epochs"].max()) == longest
-        rank = 3 if candidate == best else 2 if candidate in ties else int(finished)
+        rank = 3 if candidate in best_set[:1] else 2 if candidate in best_set else int(finished)
         _draw_line(axes, own, rank)
         if finished:
             ends.append((rank, 100 * float(own["accuracy"].iloc[-1]), candidate))

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from scaler.errors import UserError
+from scaler.files import reported, write_bytes
 from scaler.report.captions import caption
 from scaler.report.curve_plot import draw_curve
 from scaler.report.history_plot import draw_history
@@ -16,15 +17,15 @@ from scaler.report.run_tables import (
     CANDIDATES,
     CURVE,
     TRIALS,
+    read_best_set,
     read_candidates,
-    read_choice,
     read_curve,
     read_trials,
 )
 from scaler.report.style import Format, rendered
 from scaler.report.trial_means import at_highest_rung, means
 from scaler.report.triangle_plot import draw_triangle
-from scaler.runs import Run, reported, write_bytes
+from scaler.runs import Run
 
 #: The part of the data on which a scaling measures its networks.
 _CURVE_PART = "test"
@@ -66,9 +67,11 @@ def curve_picture(run: Run, frame: pd.DataFrame) -> Figure:
 
 
 def _search_pictures(run: Run) -> Iterator[tuple[str, Figure]]:
-    candidates, trials, choice = read_candidates(run), read_trials(run), read_choice(run)
+    candidates, trials = read_candidates(run), read_trials(run)
     text = caption(run.configuration, "validation", at_highest_rung(means(trials))["seeds"])
     named = candidates[candidates["candidate"].notna()]
     names = {int(row["candidate"]): str(row["network"]) for _, row in named.iterrows()}
-    yield "triangle", draw_triangle(candidates, trials, text, choice.best, choice.ties)
-    yield "history", draw_history(trials, names, text, choice.best, choice.ties)
+    ids = {name: candidate for candidate, name in names.items()}
+    best_set = [ids[name] for name in read_best_set(run) if name in ids]
+    yield "triangle", draw_triangle(candidates, trials, text, best_set)
+    yield "history", draw_history(trials, names, text, best_set)

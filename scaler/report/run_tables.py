@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pandas as pd
 
@@ -22,22 +20,15 @@ from scaler.report.columns import (
 )
 from scaler.report.trial_means import at_highest_rung, means
 from scaler.runs import RUN_FILE, Run, load_run, newest_finished
+from scaler.search.result import COEFFICIENTS_FILE, read_result
 
-CURVE, CANDIDATES, TRIALS, COEFFICIENTS = "curve.csv", "candidates.csv", "trials.csv", "coefficients.json"
+CURVE, CANDIDATES, TRIALS = "curve.csv", "candidates.csv", "trials.csv"
 
 _CURVE_NEEDS = ("network", "base", "policy", "phi", "flops", "accuracy", "accuracy_stderr")
 _CANDIDATES_NEED = (
     "candidate", "network", "share_depth", "share_width", "share_resolution", "flops", "feasible",
 )  # fmt: skip
-_TRIALS_NEED = ("candidate", "seed", "rung", "epochs", "accuracy", "state")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a search chose: the candidate's id, and those that cannot be told from it."""
-
-    best: int | None = None
-    ties: tuple[int, ...] = ()
+_TRIALS_NEED = ("candidate", "seed_index", "rung", "epochs", "accuracy", "state")
 
 
 def find_run(results: Path, name: str | None) -> Run:
@@ -87,25 +78,17 @@ def read_candidates(run: Run) -> pd.DataFrame:
 def read_trials(run: Run) -> pd.DataFrame:
     """The table of ``trials.csv``; raises as :func:`read_curve`."""
     numbers = (Column("accuracy", ""), Column("loss", ""))
-    whole = tuple(Column(name, "", int) for name in ("candidate", "seed", "rung", "epochs"))
+    whole = tuple(Column(name, "", int) for name in ("candidate", "seed_index", "rung", "epochs"))
     return _read(run.path / TRIALS, (*whole, *numbers, Column("state", "", str)), _TRIALS_NEED)
 
 
-def read_choice(run: Run) -> Choice:
-    """What ``coefficients.json`` says was chosen; nothing if the search has not ended.
+def read_best_set(run: Run) -> tuple[str, ...]:
+    """Names of the candidates that cannot be told from the best, the chosen one first; none before the end.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: the answer cannot be read.
     """
-    path = run.path / COEFFICIENTS
-    if not path.is_file():
-        return Choice()
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        best = content.get("candidate")
-        return Choice(None if best is None else int(best), tuple(int(c) for c in content.get("ties", ())))
-    except (ValueError, TypeError, AttributeError, OSError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
+    return read_result(run).best_set if (run.path / COEFFICIENTS_FILE).is_file() else ()
 
 
 def network_table(run: Run) -> pd.DataFrame:

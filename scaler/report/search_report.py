@@ -1,24 +1,23 @@
-"""What a search tells: its files, and the tables and sentences for the terminal."""
+"""What a search tells: the plan beforehand, and the answer in a table and in sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple
-from typing import Any
 
 import pandas as pd
 
-from scaler.cost.closed_form import cost
+from scaler.cost.network_cost import cost
+from scaler.execution.protocol import Observation
 from scaler.report.columns import Column, percent
 from scaler.scaling.budget import format_count
-from scaler.search.candidate import Candidate
-from scaler.search.fidelity import rank_correlation, warning
-from scaler.search.realise import Scalable
-from scaler.search.selection import Answer, Standing
+from scaler.search.candidates.candidate import Candidate
+from scaler.search.candidates.realise import Scalable
+from scaler.search.inference.rank_correlation import RankCorrelation, rank_correlation
+from scaler.search.result import SearchResult
 from scaler.search.session import Session
-from scaler.search.types import Observation
 
-COEFFICIENTS_FILE = "coefficients.json"
+#: Nobody runs more seeds of a candidate than this to decide between two.
+MOST_SEEDS = 100
 
 #: The terminal's table of results, best first.
 RESULT_COLUMNS = (
@@ -30,6 +29,7 @@ RESULT_COLUMNS = (
     Column("epochs", "epochs", int, lambda row: f"{row['epochs']}"),
     Column("seeds", "seeds", int, lambda row: f"{row['seeds']}"),
     Column("accuracy", "accuracy %", float, lambda row: percent(row["accuracy"], row["accuracy_stderr"])),
+    Column("adjusted", "all seeds %", float, lambda row: percent(row["adjusted"]), varied=True),
     Column("mark", "", str, lambda row: str(row["mark"])),
 )
 
@@ -48,7 +48,8 @@ def proxy_line(session_proxy: Scalable, native: Scalable) -> str:
 
 def session_lines(session: Session) -> Iterator[str]:
     """The plan, in sentences, before the work starts."""
-    problem, space, plan = session.problem, session.space, session.plan
+    problem, space, work = session.problem, session.space, session.work
+    plan, data = work.plan, work.data
     base = problem.native.base
     kept, out = problem.candidates.kept, problem.candidates.left_out
     yield (
@@ -62,15 +63,15 @@ def session_lines(session: Session) -> Iterator[str]:
     )
     yield f"Proxy       {proxy_line(problem.proxy, problem.native)}"
     recipe = space.recipe
-    images = recipe.images or session.data.sizes["train"]
-    judged = recipe.validation_images or session.data.sizes["validation"]
+    images = recipe.images or data.sizes["train"]
+    judged = recipe.validation_images or data.sizes["validation"]
     yield (
-        f"Data        {session.data.name}: {images} training images of {len(session.data.classes)} classes, "
+        f"Data        {data.name}: {images} training images of {len(data.classes)} classes, "
         f"{recipe.epochs} epochs, compared on {judged} validation images"
     )
-    for note in session.data.notes:
+    for note in data.notes:
         yield f"            {note}"
-    widest = max(c.native.effective.distance(c.proxy.effective) for c in kept)
+    widest = max(c.native.effective.largest_difference(c.proxy.effective) for c in kept)
     yield (
         f"Candidates  {len(kept)} distinct networks within {space.tolerance:.0%} of {space.budget}, measured "
         f"native and as proxy; of {len(kept) + problem.candidates.aliases + len(out)} points "
@@ -83,8 +84,8 @@ def session_lines(session: Session) -> Iterator[str]:
     yield (
         f"Plan        {space.strategy}: {plan.trainings} trainings ({reached} epochs), "
         f"{plan.images:,} images, "
-        f"{format_count(plan.train_flops)} training FLOPs, about {duration(session.seconds)} on "
-        f"{session.workers} worker{'s' if session.workers > 1 else ''}"
+        f"{format_count(plan.train_flops)} training FLOPs, about {duration(work.seconds)} on "
+        f"{work.workers} worker{'s' if work.workers > 1 else ''}"
     )
 
 
@@ -98,91 +99,123 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def result_frame(session: Session, answer: Answer) -> pd.DataFrame:
-    """A row per candidate, best first."""
-    return pd.DataFrame([_result_row(session, answer, standing) for standing in answer.standings])
+def result_frame(candidates: Sequence[Candidate], result: SearchResult) -> pd.DataFrame:
+    """A row per candidate that was trained, best first.
+
+    ``accuracy`` is the mean of its own trainings, as everywhere. ``adjusted`` is what it would be with the
+    seeds of all candidates; it is missing where it is the same for each.
+    """
+    by_name = {candidate.point.name: candidate for candidate in candidates}
+    differ = any(abs(score.accuracy - score.adjusted_accuracy) > 5e-4 for score in result.scores)
+    rows = []
+    for score in result.scores:
+        native = by_name[score.network].native
+        mark = "cannot be told from it" if score.network in result.best_set else ""
+        rows.append(
+            {
+                "network": score.network,
+                "depth": native.effective.depth,
+                "width": native.effective.width,
+                "resolution": native.spec.resolution,
+                "ratio": native.ratio,
+                "epochs": score.epochs,
+                "seeds": score.seeds,
+                "accuracy": score.accuracy,
+                "accuracy_stderr": score.accuracy_stderr,
+                "adjusted": score.adjusted_accuracy if differ else None,
+                "mark": "chosen" if score.network == result.network else mark,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
-def _result_row(session: Session, answer: Answer, standing: Standing) -> dict[str, Any]:
-    candidate = session.problem.candidates.kept[standing.candidate]
-    mark = ""
-    if standing.candidate == answer.candidate:
-        mark = "chosen"
-    elif standing.candidate in answer.ties:
-        mark = "cannot be told from it"
-    return {
-        "network": candidate.point.name,
-        "depth": candidate.native.effective.depth,
-        "width": candidate.native.effective.width,
-        "resolution": candidate.native.spec.resolution,
-        "ratio": candidate.native.ratio,
-        "epochs": standing.epochs,
-        "seeds": standing.seeds,
-        "accuracy": standing.accuracy,
-        "accuracy_stderr": standing.accuracy_stderr,
-        "mark": mark,
-    }
-
-
-def answer_lines(session: Session, answer: Answer, seen: Sequence[Observation]) -> Iterator[str]:
+def result_lines(result: SearchResult, seen: Sequence[Observation]) -> Iterator[str]:
     """The decision, in sentences, and whether the proxy can make it."""
-    kept = session.problem.candidates.kept
-    names = [kept[index].point.name for index in answer.ties]
-    values = zip(("alpha", "beta", "gamma"), astuple(answer.coefficients), strict=True)
-    listed = ", ".join(f"{name} = {value:.3f} {_interval(answer, name)}" for name, value in values)
-    yield f"Chosen: {names[0]}, {listed}"
-    for name, probability in answer.compound.items():
+    values = {"alpha": result.alpha, "beta": result.beta, "gamma": result.gamma}
+    listed = ", ".join(
+        f"{name} = {value:.3f} [{result.intervals[name][0]:.3f}, {result.intervals[name][1]:.3f}]"
+        for name, value in values.items()
+    )
+    yield f"Chosen: {result.network}, {listed}"
+    for name, probability in result.compound.items():
         yield f"Compound beats {name} alone with probability {probability:.2f}."
-    yield from answer.notes
-    yield from fidelity_lines(session, seen)
+    yield from _certainty(result)
+    yield from fidelity_lines(result.space.rungs[-1], rank_correlation(seen))
 
 
-def fidelity_lines(session: Session, seen: Sequence[Observation]) -> Iterator[str]:
-    """How well short trainings ranked the candidates, where enough of them ran to the end to say so."""
-    found = rank_correlation(seen)
+def _certainty(result: SearchResult) -> Iterator[str]:
+    """What the best set and the noise say."""
+    if result.diverged:
+        yield f"{', '.join(result.diverged)} diverged in at least one training and cannot be chosen."
+    if result.noise_from != "repeated seeds":
+        repeated = "No seed was" if result.noise_from == "no repeats" else "Too few seeds were"
+        yield f"{repeated} repeated: the noise was judged by how far candidates lie off a smooth surface."
+    tied, candidates = len(result.best_set), len(result.policies)
+    if tied == candidates - len(result.diverged) > 1:
+        yield "No candidate can be told from the best: the choice is little better than a guess."
+    elif tied > 1:
+        yield f"{tied} of {candidates} candidates cannot be told from the best."
+    if tied > 1 and result.seeds_needed is not None:
+        yield _proposed(result.seeds_needed)
+    early = sum(score.rung < len(result.space.rungs) - 1 for score in result.scores)
+    if early:
+        yield (
+            f"{early} of {candidates} candidates stopped before epoch {result.space.rungs[-1]}: "
+            "what they would have reached is judged by the others."
+        )
+
+
+def _proposed(seeds: int) -> str:
+    if seeds > MOST_SEEDS:
+        return (
+            f"The observed lead is so small that {MOST_SEEDS} seeds per candidate would not show it: "
+            "this proxy cannot tell them apart."
+        )
+    return f"About {seeds} seeds per candidate would show the observed lead with 80 % power."
+
+
+def fidelity_lines(epochs: int, found: Sequence[RankCorrelation]) -> Iterator[str]:
+    """How well short trainings ranked the candidates, where enough of them ran to the end to say so.
+
+    Args:
+        epochs: of a full training.
+        found: correlation of every rung's ranking with the last's.
+    """
     if not found:
         yield (
-            f"Too few candidates were trained for {session.space.rungs[-1]} epochs to say how well shorter "
-            "trainings rank them; --strategy exhaustive would tell."
+            f"Too few candidates were trained for {epochs} epochs to say how well shorter trainings rank "
+            "them; --strategy exhaustive would tell."
         )
         return
     for one in found:
         low, high = one.spearman_interval
         yield (
-            f"Ranks after {one.epochs} of {session.space.rungs[-1]} epochs against the last: Spearman "
-            f"{one.spearman:.2f} [{low:.2f}, {high:.2f}] over {one.candidates} candidates."
+            f"Ranks after {one.epochs} of {epochs} epochs against the last: Spearman {one.spearman:.2f} "
+            f"[{low:.2f}, {high:.2f}] over {one.candidates} candidates."
         )
     if sentence := warning(found):
         yield sentence
 
 
-def _interval(answer: Answer, name: str) -> str:
-    low, high = answer.intervals[name]
-    return f"[{low:.3f}, {high:.3f}]"
+def warning(correlations: Sequence[RankCorrelation]) -> str | None:
+    """A sentence where a rung's ranking cannot be trusted to say anything of the last; else None."""
+    blind = [c for c in correlations if not c.spearman_interval[0] > 0]
+    if not blind:
+        return None
+    listed = ", ".join(str(c.epochs) for c in blind)
+    worst = min(blind, key=lambda c: c.spearman)
+    return (
+        f"The proxy cannot rank: after {listed} epochs the order of the candidates may have nothing to do "
+        f"with that of full trainings (Spearman {worst.spearman:.2f}, 95 % interval "
+        f"{worst.spearman_interval[0]:.2f} to {worst.spearman_interval[1]:.2f}); train longer, on more "
+        "images, or with more seeds."
+    )
 
 
-def coefficients_json(session: Session, answer: Answer) -> dict[str, Any]:
-    """The content of ``coefficients.json``."""
-    chosen: Candidate = session.problem.candidates.kept[answer.candidate]
-    recipe, proxy = session.space.recipe, session.space.proxy
-    return {
-        **answer.to_json(),
-        "network": chosen.point.name,
-        "base": session.problem.native.base.name,
-        "budget": session.space.budget,
-        "flops_ratio": chosen.native.ratio,
-        "exponents": dict(
-            zip(("depth", "width", "resolution"), astuple(session.problem.exponents), strict=True)
-        ),
-        "proxy": {
-            "data": session.data.name,
-            "resolution": proxy.resolution,
-            "depth": session.problem.proxy.reduced.depth,
-            "width": session.problem.proxy.reduced.width,
-            "images": recipe.images or session.data.sizes["train"],
-            "epochs": recipe.epochs,
-            "alpha": chosen.proxy.asked.depth,
-            "beta": chosen.proxy.asked.width,
-            "gamma": chosen.proxy.asked.resolution,
-        },
-    }
+def correlation_text(row: RankCorrelation) -> str:
+    """Both rank correlations with their intervals."""
+    s, k = row.spearman_interval, row.kendall_interval
+    return (
+        f"Spearman {row.spearman:.2f} [{s[0]:.2f}, {s[1]:.2f}], "
+        f"Kendall {row.kendall:.2f} [{k[0]:.2f}, {k[1]:.2f}] over {row.candidates} candidates"
+    )

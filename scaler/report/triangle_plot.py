@@ -31,8 +31,7 @@ def draw_triangle(
     candidates: pd.DataFrame,
     trials: pd.DataFrame,
     caption: str,
-    best: int | None = None,
-    ties: Sequence[int] = (),
+    best_set: Sequence[int] = (),
 ) -> Figure:
     """Candidates as dots in the triangle of shares.
 
@@ -43,8 +42,7 @@ def draw_triangle(
         candidates: the table of ``candidates.csv``; points left out are small grey crosses.
         trials: the table of ``trials.csv``; candidates without a complete training are hollow.
         caption: what the accuracies are: data, proxy, seeds.
-        best: the chosen candidate.
-        ties: candidates that cannot be told from it.
+        best_set: candidates that cannot be told from the best, the chosen one first.
     """
     figure, axes = new_figure(6.3, "Where the budget should go", caption)
     axes.set_position((0.01, 0.02, 0.8, 0.82))
@@ -59,8 +57,8 @@ def draw_triangle(
     axes.scatter(x, y, s=620, facecolors="none", edgecolors=_PUBLISHED, marker="s", linewidths=1.6, zorder=3)
     shown = _joined(candidates[feasible], trials)
     _draw_candidates(figure, axes, shown)
-    _draw_rings(axes, shown, best, ties)
-    _legend(axes, shown, best, ties, left_out=not feasible.all())
+    _draw_rings(axes, shown, best_set)
+    _legend(axes, shown, best_set, left_out=not feasible.all())
     return figure
 
 
@@ -139,10 +137,10 @@ def _draw_candidates(figure: Figure, axes: Axes, shown: pd.DataFrame) -> None:
     bar_axes.set_title(title, fontsize=10.5, color=INK, pad=10, loc="left")
 
 
-def _draw_rings(axes: Axes, shown: pd.DataFrame, best: int | None, ties: Sequence[int]) -> None:
+def _draw_rings(axes: Axes, shown: pd.DataFrame, best_set: Sequence[int]) -> None:
     for ids, width, grown in (
-        (set(ties) - {best}, 1.5, 110),
-        ({best} - {None}, 3.0, 170),
+        (set(best_set[1:]), 1.5, 110),
+        (set(best_set[:1]), 3.0, 170),
     ):
         ring = shown[shown["candidate"].isin(list(ids))]
         axes.scatter(
@@ -155,12 +153,12 @@ def _draw_rings(axes: Axes, shown: pd.DataFrame, best: int | None, ties: Sequenc
         )
 
 
-def _legend(axes: Axes, shown: pd.DataFrame, best: int | None, ties: Sequence[int], left_out: bool) -> None:
+def _legend(axes: Axes, shown: pd.DataFrame, best_set: Sequence[int], left_out: bool) -> None:
     ring: dict[str, Any] = {"facecolors": "none", "edgecolors": INK}
     longer = shown["area"].nunique() > 1
     entries: list[tuple[bool, str, dict[str, Any]]] = [
-        (best is not None, "chosen", {"s": 190, "linewidths": 3.0, **ring}),
-        (len(ties) > 1, "cannot be told from it", {"s": 170, "linewidths": 1.5, **ring}),
+        (len(best_set) > 0, "chosen", {"s": 190, "linewidths": 3.0, **ring}),
+        (len(best_set) > 1, "cannot be told from it", {"s": 170, "linewidths": 1.5, **ring}),
         (
             True,
             "published direction",

@@ -31,7 +31,7 @@ class Multipliers:
             self.depth * other.depth, self.width * other.width, self.resolution * other.resolution
         )
 
-    def distance(self, other: Multipliers) -> float:
+    def largest_difference(self, other: Multipliers) -> float:
         """Largest relative difference between two sets of multipliers, e.g. 0.05 for 5 %."""
         pairs = zip(astuple(self), astuple(other), strict=True)
         return max(abs(math.log(a / b)) for a, b in pairs)

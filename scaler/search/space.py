@@ -11,7 +11,7 @@ from scaler.errors import UserError
 from scaler.networks.spec import Position
 from scaler.scaling.budget import parse_budget, parse_count
 from scaler.scaling.rounding import Rounding
-from scaler.search.spaces_dir import spaces_directory
+from scaler.search.spaces_directory import spaces_directory
 from scaler.training.recipe import Recipe
 from scaler.yaml_files import read_model
 
@@ -123,7 +123,7 @@ class Space(_Checked):
         proxy: what is trained.
         recipe: how it is trained.
         rungs: epochs after which candidates are compared, ascending; the last is the recipe's.
-        seeds: the most repetitions of a candidate.
+        seeds: the most a candidate may get.
         strategy: which trainings are run.
     """
 

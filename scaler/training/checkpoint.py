@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scaler.errors import MachineError
+from scaler.errors import MachineError, UserError
+from scaler.files import replacing
 from scaler.training.recipe import Evaluation
 
 
@@ -40,20 +40,18 @@ class Checkpoint:
 
 
 def save(checkpoint: Checkpoint, file: Path) -> None:
-    """Write beside, then rename, so that a kill leaves the old checkpoint or the new one.
+    """Write a checkpoint, so that a kill leaves the old one or the new one.
 
     Raises:
         MachineError: the disk is full, or the folder cannot be written.
     """
-    beside = file.with_name(f"{file.name}.{os.getpid()}.part")
     fields = {name: getattr(checkpoint, name) for name in Checkpoint.__dataclass_fields__}
     fields["evaluations"] = [asdict(evaluation) for evaluation in checkpoint.evaluations]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(fields, beside)
-        beside.replace(file)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-        beside.unlink(missing_ok=True)
+        with replacing(file) as beside:
+            torch.save(fields, beside)
+    except (OSError, RuntimeError, UserError) as error:  # torch reports a full disk as RuntimeError
         raise MachineError(f"cannot write the checkpoint {file}: {error}") from error
 
 

@@ -43,7 +43,7 @@ class Recipe:
 class TrainingSeeds:
     """Where the randomness of one training comes from.
 
-    Candidates of the same repetition share ``order`` (subset, order, augmentation), so that they are
+    Candidates of the same seed_index share ``order`` (subset, order, augmentation), so that they are
     compared on the same images in the same order; ``weights`` is each training's own.
     """
 

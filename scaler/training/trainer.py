@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scaler.cost.closed_form import cost
+from scaler.cost.network_cost import cost
 from scaler.data.batches import Batches, Normalisation, normalisation, subset
 from scaler.data.dataset import DataSet, Part, PartName
 from scaler.networks.build import Network, build

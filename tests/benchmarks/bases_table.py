@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scaler.cost.closed_form import cost
+from scaler.cost.network_cost import cost
 from scaler.networks.registry import bases
 
 TARGET = Path("results/reference/bases.csv")

@@ -15,8 +15,8 @@ from scaler.cost.exponents import measure
 from scaler.networks.registry import base
 from scaler.scaling.rounding import Rounding
 from scaler.scaling.shares import THEORY, Exponents
-from scaler.search.points import lattice_points
-from scaler.search.realise import Scalable
+from scaler.search.candidates.grid import lattice_points
+from scaler.search.candidates.realise import Scalable
 
 TARGET = Path("results/reference/densenet-exponents.csv")
 BASES = ("densenet-40-12", "densenet-bc-100-12", "densenet-121")

@@ -18,7 +18,7 @@ import pandas as pd
 
 from scaler.data.registry import load
 from scaler.scaling.multipliers import Multipliers
-from scaler.search.problem import bases
+from scaler.search.candidates.problem import bases
 from scaler.search.space import read_space
 from scaler.seeds import derive
 from scaler.training.device import Device, cores, settle
@@ -42,7 +42,7 @@ def trained(variant: str, seed: int, jobs: int) -> dict[str, str | int | float]:
     data = load("fractals", largest_resolution=2 * space.proxy.resolution)
     _, proxy = bases(space, len(data.classes))
     realised = proxy.realise(VARIANTS[variant])
-    # As in a search: one order of the images per repetition, weights of every training's own.
+    # As in a search: one order of the images per seed_index, weights of every training's own.
     seeds = TrainingSeeds(derive(0, "weights", seed, variant), derive(0, "order", seed))
     stops = [space.recipe.epochs]
     (evaluation,) = train(realised.spec, space.recipe, data, seeds, stops=stops, device=Device())

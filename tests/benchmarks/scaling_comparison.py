@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scaler.cost.closed_form import cost
+from scaler.cost.network_cost import cost
 from scaler.networks.registry import base
 from scaler.networks.scale import scale
 from scaler.scaling.multipliers import Multipliers

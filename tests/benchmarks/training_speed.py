@@ -19,7 +19,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from scaler.cost.closed_form import cost
+from scaler.cost.network_cost import cost
 from scaler.networks.build import Network
 from scaler.networks.kernels import DepthwiseConv2d
 from scaler.networks.registry import base

@@ -5,11 +5,11 @@ import json
 import pytest
 import yaml
 
-from scaler.cost.closed_form import cost
+from scaler.cost.network_cost import cost
 from scaler.data.registry import DATA
 from scaler.networks.registry import FAMILIES, base, bases
 from scaler.networks.yaml_spec import schema
-from scaler.search.spaces_dir import space_files, spaces_directory
+from scaler.search.spaces_directory import space_files, spaces_directory
 
 
 def test_bases_one_line_each(run):

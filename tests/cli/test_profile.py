@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scaler.cost import profile as profile_module
-from scaler.cost.closed_form import cost
+from scaler.cost.network_cost import cost
 from scaler.networks.build import build
 from scaler.networks.registry import base
 from scaler.networks.scale import effective, scale, small

@@ -35,6 +35,10 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def by_name(path: Path, network: str) -> dict[str, str]:
+    return next(row for row in rows(path) if row["network"] == network)
+
+
 def without_times(path: Path) -> list[dict[str, str]]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows(path)]
 
@@ -91,7 +95,7 @@ def test_candidates_say_both_sizes(searched: Path) -> None:
 
 def test_trials_hold_every_rung(searched: Path) -> None:
     table = rows(searched / "trials.csv")
-    assert {(row["candidate"], row["seed"]) for row in table if row["rung"] == "0"} >= {
+    assert {(row["candidate"], row["seed_index"]) for row in table if row["rung"] == "0"} >= {
         (str(c), "0") for c in range(4)
     }
     assert all(row["state"] == "complete" for row in table)
@@ -100,8 +104,7 @@ def test_trials_hold_every_rung(searched: Path) -> None:
 
 def test_coefficients_are_those_of_the_chosen_candidate(searched: Path) -> None:
     found = json.loads((searched / "coefficients.json").read_text())
-    chosen = rows(searched / "candidates.csv")[found["candidate"]]
-    assert found["network"] == chosen["network"]
+    chosen = by_name(searched / "candidates.csv", found["network"])
     assert found["alpha"] == pytest.approx(float(chosen["alpha"]), rel=1e-4)
     low, high = found["intervals"]["alpha"]
     assert low <= found["alpha"] <= high
@@ -124,7 +127,7 @@ def test_the_same_name_with_another_configuration_is_refused(
 def test_json_stands_alone_on_stdout(here: Path, searched: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*search(here, "--name", "one", "--json")) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed["candidate"] == json.loads((searched / "coefficients.json").read_text())["candidate"]
+    assert printed["network"] == json.loads((searched / "coefficients.json").read_text())["network"]
 
 
 def test_a_dry_run_trains_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,7 +154,7 @@ def test_a_finished_scaling_may_be_run_again(scaled: Path, here: Path) -> None:
 
 def test_phi_one_is_the_candidate_that_was_chosen(scaled: Path, searched: Path) -> None:
     found = json.loads((searched / "coefficients.json").read_text())
-    chosen = rows(searched / "candidates.csv")[found["candidate"]]
+    chosen = by_name(searched / "candidates.csv", found["network"])
     grown = rows(scaled / "curve.csv")[1]
     assert [grown[key] for key in ("flops", "macs", "params", "activations", "resolution")] == [
         chosen[key] for key in ("flops", "macs", "params", "activations", "resolution")

@@ -5,8 +5,10 @@ import torch
 from torch import nn
 
 from scaler.cost import counting
-from scaler.cost.closed_form import Cost, cost, layer_cost
+from scaler.cost.closed_form import layer_cost
 from scaler.cost.counting import count, count_by_blocks, count_module, flops_by_blocks
+from scaler.cost.counts import Cost
+from scaler.cost.network_cost import cost
 from scaler.errors import UserError
 from scaler.networks.build import module
 from scaler.networks.layers import (

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scaler.cost.closed_form import cost
 from scaler.cost.exponents import measure
+from scaler.cost.network_cost import cost
 from scaler.errors import UserError
 from scaler.networks.registry import base
 from scaler.networks.scale import scale

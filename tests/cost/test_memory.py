@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from scaler.cost.closed_form import cost
 from scaler.cost.memory import memory
+from scaler.cost.network_cost import cost
 from scaler.errors import UserError
 from scaler.networks.build import Network
 from scaler.networks.registry import base

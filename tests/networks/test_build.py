@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from scaler.cost.closed_form import cost
+from scaler.cost.network_cost import cost
 from scaler.networks.build import Residual, build
 from scaler.networks.kernels import DepthwiseConv2d, suits
 from scaler.networks.registry import base

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from scaler.cost.closed_form import Cost, cost
 from scaler.cost.counting import count, count_by_blocks
+from scaler.cost.counts import Cost
+from scaler.cost.network_cost import cost
 from scaler.errors import UserError
 from scaler.networks.build import Residual, build
 from scaler.networks.lowering import lower, smallest_resolution

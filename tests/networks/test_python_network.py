@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from scaler.cost.closed_form import cost
 from scaler.cost.counting import count_module
+from scaler.cost.network_cost import cost
 from scaler.errors import UserError
 from scaler.networks.build import build
 from scaler.networks.python_network import PythonNetwork
@@ -18,9 +18,9 @@ from scaler.networks.scale import effective, identity, scale, small
 from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.rounding import Rounding
 from scaler.scaling.shares import Exponents
-from scaler.search.candidates import enumerate_candidates
-from scaler.search.points import lattice_points
-from scaler.search.realise import Scalable, Target
+from scaler.search.candidates.enumeration import enumerate_candidates
+from scaler.search.candidates.grid import lattice_points
+from scaler.search.candidates.realise import Scalable, Target
 
 SOURCE = """
 from torch import nn
@@ -80,7 +80,7 @@ def test_its_cost_is_that_of_its_layers(spec: PythonNetwork) -> None:
 
 def test_multipliers_stay_as_asked(spec: PythonNetwork) -> None:
     larger = scale(scale(spec, Multipliers(1.3, 1.1, 1.5), Rounding()), Multipliers(2, 1, 1), Rounding())
-    assert effective(larger, spec).distance(Multipliers(2.6, 1.1, 1.5)) < 1e-12
+    assert effective(larger, spec).largest_difference(Multipliers(2.6, 1.1, 1.5)) < 1e-12
 
 
 def test_the_same_realised_network_has_the_same_identity(spec: PythonNetwork) -> None:

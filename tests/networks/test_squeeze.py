@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from scaler.cost.closed_form import cost
 from scaler.cost.counting import count_by_blocks
+from scaler.cost.network_cost import cost
 from scaler.errors import UserError
 from scaler.networks.build import Gate, build
 from scaler.networks.registry import base

@@ -1,15 +1,14 @@
 """A new family is one file and one line in the registry."""
 
-import importlib
-
 import torch
 
-from scaler.cost.closed_form import cost
 from scaler.cost.counting import count
+from scaler.cost.network_cost import cost
 from scaler.networks import registry
 from scaler.networks.build import build
 from scaler.networks.scale import scale, small
 from scaler.networks.squeeze import with_se
+from scaler.registry import Registry
 from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.rounding import Rounding
 
@@ -34,10 +33,11 @@ def bases():
 
 
 def test_a_toy_family_takes_one_file_and_one_line(tmp_path, monkeypatch):
-    (tmp_path / "toy_family.py").write_text(FILE)
+    package = tmp_path / "toy_families"
+    package.mkdir()
+    (package / "toy.py").write_text(FILE)
     monkeypatch.syspath_prepend(tmp_path)
-    toy = importlib.import_module("toy_family")
-    monkeypatch.setattr(registry, "FAMILIES", (*registry.FAMILIES, toy))
+    monkeypatch.setattr(registry, "FAMILIES", Registry("family", "toy_families", {"toy": "toy"}))
 
     spec = registry.base("toy-1")
     grown = scale(with_se(spec), Multipliers(2, 1.3, 1.2), Rounding())

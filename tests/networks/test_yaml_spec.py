@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scaler.cost.closed_form import cost
+from scaler.cost.network_cost import cost
 from scaler.errors import UserError
 from scaler.networks import yaml_spec
 from scaler.networks.registry import base, bases

@@ -6,16 +6,16 @@ import io
 import pytest
 from rich.console import Console
 
-from scaler.cost.closed_form import cost
+from scaler.cost.network_cost import cost
+from scaler.files import csv_text
 from scaler.networks.families import efficientnet
 from scaler.networks.scale import effective, scale
 from scaler.report.columns import CANDIDATE_COLUMNS, CSV_FORMATS, CURVE_COLUMNS, candidate_frame, curve_frame
 from scaler.report.tables import growth_lines, records, rich_table
-from scaler.runs import csv_text
 from scaler.scaling.multipliers import Coefficients
 from scaler.scaling.rounding import OFFICIAL, Rounding
 from scaler.scaling.shares import Shares
-from scaler.search.candidate import Candidate, LeftOut, Point, Realised
+from scaler.search.candidates.candidate import Candidate, LeftOut, Point, Realised
 
 DESIGN_CURVE = """network base policy phi alpha beta gamma depth width resolution flops macs params
 activations accuracy accuracy_stderr seeds on_front"""

@@ -37,7 +37,7 @@ def a_curve(accuracy_of=lambda policy, phi: 0.6 + 0.03 * phi, phis=(1, 2, 3)):
 
 
 def trials(rows):
-    names = ["candidate", "seed", "rung", "epochs", "accuracy", "state"]
+    names = ["candidate", "seed_index", "rung", "epochs", "accuracy", "state"]
     return pd.DataFrame(rows, columns=names)
 
 
@@ -118,7 +118,7 @@ def test_means_are_over_complete_trainings_of_a_rung():
 
 
 def test_the_triangle_compares_equally_long_trainings():
-    figure = draw_triangle(a_triangle(), STOPPED_EARLY, "caption", best=0, ties=(0, 1))
+    figure = draw_triangle(a_triangle(), STOPPED_EARLY, "caption", best_set=(0, 1))
     coloured = [c for c in figure.axes[0].collections if c.get_array() is not None]
     np.testing.assert_allclose(coloured[0].get_array(), [51, 40])
     assert "after 1 epoch" in figure.axes[1].get_title(loc="left")
@@ -131,7 +131,7 @@ def test_a_triangle_can_be_drawn_before_any_training():
 
 
 def test_a_history_ends_where_a_candidate_was_stopped():
-    figure = draw_history(STOPPED_EARLY, {0: "first", 1: "second"}, "caption", best=0)
+    figure = draw_history(STOPPED_EARLY, {0: "first", 1: "second"}, "caption", best_set=(0,))
     lines = [line.get_xdata().tolist() for line in figure.axes[0].lines]
     assert lines == [[1, 4], [1]]
     words = {text for text, _ in texts(figure)}
@@ -170,7 +170,7 @@ def test_a_caption_says_data_proxy_and_seeds():
 
 def test_the_longest_names_fit_beside_their_lines():
     figure = draw_history(
-        STOPPED_EARLY, {0: "resolution-only", 1: "1-1-1", 2: "depth-only"}, "caption", best=0
+        STOPPED_EARLY, {0: "resolution-only", 1: "1-1-1", 2: "depth-only"}, "caption", best_set=(0,)
     )
     (box,) = [box for text, box in texts(figure) if text == "resolution-only"]
     assert box.x1 < figure.bbox.x1

@@ -33,4 +33,4 @@ def test_a_multiplier_must_be_positive(value: float) -> None:
 
 
 def test_distance_is_the_largest_relative_difference() -> None:
-    assert Multipliers(1, 1.1, 1).distance(Multipliers(1, 1, 1)) == pytest.approx(0.0953, abs=1e-4)
+    assert Multipliers(1, 1.1, 1).largest_difference(Multipliers(1, 1, 1)) == pytest.approx(0.0953, abs=1e-4)

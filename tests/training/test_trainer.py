@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
-from toy import SIZES, data_set, network
 
-from scaler.cost.closed_form import cost
+from scaler.cost.network_cost import cost
 from scaler.data.batches import Batches, normalisation
 from scaler.data.dataset import DataSet, Part
 from scaler.training import checkpoint as files
@@ -19,6 +18,7 @@ from scaler.training.device import Device
 from scaler.training.optimiser import optimiser
 from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds
 from scaler.training.trainer import evaluate, fresh, measure_statistics, prepared, train, trained
+from tests.training.toy import SIZES, data_set, network
 
 CPU = Device()
 SEEDS = TrainingSeeds(weights=1, order=2)

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scaler.search.types import Contest, Observation, Task
+from scaler.execution.protocol import Experiment, Observation, TrialSpec
 
 
 @dataclass(frozen=True)
 class Exhaustive:
-    """Trains every candidate with the seeds of every repetition up to the last rung."""
+    """Trains every candidate with the seeds of every seed_index up to the last rung."""
 
     name = "exhaustive"
 
-    def ask(self, contest: Contest, seen: Sequence[Observation]) -> list[Task]:
+    def ask(self, experiment: Experiment, seen: Sequence[Observation]) -> list[TrialSpec]:
         """All trainings at once, then none."""
-        last = len(contest.rungs) - 1
-        done = {(o.candidate, o.repetition) for o in seen if o.rung == last}
+        last = len(experiment.rungs) - 1
+        done = {(o.candidate, o.seed_index) for o in seen if o.rung == last}
         return [
-            Task(candidate, repetition, last)
-            for candidate in range(len(contest.shares))
-            for repetition in range(contest.repetitions)
-            if (candidate, repetition) not in done
+            TrialSpec(candidate, seed_index, last)
+            for candidate in range(len(experiment.shares))
+            for seed_index in range(experiment.max_seeds)
+            if (candidate, seed_index) not in done
         ]

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scaler.errors import UserError
-from scaler.search.types import Contest, Observation, Task
+from scaler.execution.protocol import Experiment, Observation, TrialSpec
 
 
 @dataclass(frozen=True)
 class Halving:
-    """All candidates start with the seeds of repetition 0; at every rung only the best part goes on.
+    """All candidates start with the first seed; at every rung only the best part goes on.
 
-    Those that reach the last rung are trained to it with the seeds of all repetitions. Within a
-    rung all candidates are compared on the same repetition, hence on the same images in the same order.
+    Those that reach the last rung are trained to it with all seeds. Within a
+    rung all candidates are compared with the same seed, hence on the same images in the same order.
 
     Attributes:
         keep: part of the candidates that goes on from each rung.
@@ -35,18 +35,18 @@ class Halving:
         if self.least < 1:
             raise UserError(f"halving: least must be at least 1, not {self.least}.")
 
-    def ask(self, contest: Contest, seen: Sequence[Observation]) -> list[Task]:
+    def ask(self, experiment: Experiment, seen: Sequence[Observation]) -> list[TrialSpec]:
         """What is missing at the first rung that is not complete."""
-        found = {Task(o.candidate, o.repetition, o.rung): o for o in seen}
-        field = list(range(len(contest.shares)))
-        last = len(contest.rungs) - 1
+        found = {TrialSpec(o.candidate, o.seed_index, o.rung): o for o in seen}
+        field = list(range(len(experiment.shares)))
+        last = len(experiment.rungs) - 1
         for rung in range(last):
-            tasks = [Task(candidate, 0, rung) for candidate in field]
-            if missing := [task for task in tasks if task not in found]:
+            trials = [TrialSpec(candidate, 0, rung) for candidate in field]
+            if missing := [trial for trial in trials if trial not in found]:
                 return missing
-            field = self._best([found[task] for task in tasks])
-        finals = [Task(candidate, r, last) for candidate in field for r in range(contest.repetitions)]
-        return [task for task in finals if task not in found]
+            field = self._best([found[trial] for trial in trials])
+        finals = [TrialSpec(candidate, r, last) for candidate in field for r in range(experiment.max_seeds)]
+        return [trial for trial in finals if trial not in found]
 
     def _best(self, field: Sequence[Observation]) -> list[int]:
         """Candidates that go on, by id. Diverged ones rank last; the smaller id wins a tie."""

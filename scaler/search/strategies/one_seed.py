@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from scaler.execution.protocol import Experiment, Observation, TrialSpec
 from scaler.search.strategies.exhaustive import Exhaustive
-from scaler.search.types import Contest, Observation, Task
 
 
 @dataclass(frozen=True)
 class OneSeed:
-    """Exhaustive search with the seeds of the first repetition only."""
+    """Exhaustive search with the seeds of the first seed_index only."""
 
     name: str = "one-seed"
 
-    def ask(self, contest: Contest, seen: Sequence[Observation]) -> list[Task]:
+    def ask(self, experiment: Experiment, seen: Sequence[Observation]) -> list[TrialSpec]:
         """All trainings at once, then none."""
-        return Exhaustive().ask(replace(contest, repetitions=1), seen)
+        return Exhaustive().ask(replace(experiment, max_seeds=1), seen)

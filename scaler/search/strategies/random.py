@@ -7,34 +7,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaler.search.types import Contest, Observation, Task
+from scaler.execution.protocol import Experiment, Observation, TrialSpec
+from scaler.execution.training_cost import exhaustive_flops
 
 
 @dataclass(frozen=True)
 class Random:
     """Full trainings of random candidates, every candidate once before any gets a second seed.
 
-    ``spend`` is the part of exhaustive search's training FLOPs; at least one training is done.
+    ``budget_fraction`` is the part of exhaustive search's training FLOPs; at least one training is done.
     """
 
-    spend: float = 0.1
+    budget_fraction: float = 0.1
     name: str = "random"
 
-    def ask(self, contest: Contest, seen: Sequence[Observation]) -> list[Task]:
+    def ask(self, experiment: Experiment, seen: Sequence[Observation]) -> list[TrialSpec]:
         """All trainings at once, then none."""
-        generator = np.random.default_rng(contest.seed)
-        last = len(contest.rungs) - 1
+        generator = np.random.default_rng(experiment.seed)
+        last = len(experiment.rungs) - 1
         order = [
-            Task(int(candidate), repetition, last)
-            for repetition in range(contest.repetitions)
-            for candidate in generator.permutation(len(contest.shares))
+            TrialSpec(int(candidate), seed_index, last)
+            for seed_index in range(experiment.max_seeds)
+            for candidate in generator.permutation(len(experiment.shares))
         ]
-        left = self.spend * sum(contest.epoch_flops) * contest.repetitions
-        tasks: list[Task] = []
-        for task in order:
-            left -= contest.epoch_flops[task.candidate]
-            if tasks and left < 0:
+        left = self.budget_fraction * exhaustive_flops(experiment)
+        trials: list[TrialSpec] = []
+        for trial in order:
+            left -= experiment.epoch_flops[trial.candidate] * experiment.rungs[-1]
+            if trials and left < 0:
                 break
-            tasks.append(task)
-        done = {(o.candidate, o.repetition) for o in seen if o.rung == last}
-        return [task for task in tasks if (task.candidate, task.repetition) not in done]
+            trials.append(trial)
+        done = {(o.candidate, o.seed_index) for o in seen if o.rung == last}
+        return [trial for trial in trials if (trial.candidate, trial.seed_index) not in done]

@@ -1,0 +1,72 @@
+"""What a search will cost, before it starts: trainings, images, FLOPs, and time from a short calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scaler.execution.protocol import Experiment, Observation, Strategy
+from scaler.execution.training_cost import highest_rungs, spent_flops
+
+#: A simulation with more rounds than this would be a strategy that never ends.
+MOST_ROUNDS = 10_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The work ahead; for a strategy that reacts to what it sees, a typical course of it.
+
+    Attributes:
+        trainings: networks trained (candidates times seeds).
+        images: training images, all trainings together.
+        train_flops: training FLOPs, all trainings together.
+        by_rung: networks that reach each rung.
+    """
+
+    trainings: int
+    images: int
+    train_flops: float
+    by_rung: tuple[int, ...]
+
+    def seconds(self, flops_per_second: float, workers: int) -> float:
+        """Wall time on so many workers, with a tenth for what they wait for one another."""
+        return 1.1 * self.train_flops / (flops_per_second * workers)
+
+
+def simulated_plan(strategy: Strategy, experiment: Experiment, images: int) -> Plan:
+    """Run a strategy on made-up accuracies to see what it would train.
+
+    The made-up candidates differ by half a point and their seeds by one, as in a short proxy.
+    """
+    noise = np.random.default_rng(experiment.seed)
+    count, rungs = len(experiment.shares), experiment.rungs
+    level = 0.6 + 0.005 * noise.standard_normal(count)
+    effect = 0.01 * noise.standard_normal((count, experiment.max_seeds, len(rungs)))
+    seen: dict[tuple[int, int, int], Observation] = {}
+    for _ in range(MOST_ROUNDS):
+        trials = strategy.ask(experiment, list(seen.values()))
+        if not trials:
+            break
+        for trial in trials:
+            for rung in range(trial.rung + 1):
+                c, s = trial.candidate, trial.seed_index
+                accuracy = float(level[c] + effect[c, s, rung])
+                flops = int(experiment.epoch_flops[c] * rungs[rung])
+                seen[c, s, rung] = Observation(
+                    c, s, rung, rungs[rung], images * rungs[rung], flops, accuracy, 2 - accuracy, 0.0
+                )
+    return plan_of(experiment, list(seen.values()))
+
+
+def plan_of(experiment: Experiment, seen: Sequence[Observation]) -> Plan:
+    """The work that observations took."""
+    reached = highest_rungs(seen)
+    images = {(o.candidate, o.seed_index, o.rung): o.images for o in seen}
+    return Plan(
+        trainings=len(reached),
+        images=sum(images[(*training, rung)] for training, rung in reached.items()),
+        train_flops=spent_flops(experiment, reached),
+        by_rung=tuple(sum(top >= rung for top in reached.values()) for rung in range(len(experiment.rungs))),
+    )

@@ -1,0 +1,77 @@
+"""The words of a search: what is trained, what comes back, and what a strategy is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from scaler.scaling.shares import Shares
+
+State = Literal["complete", "diverged", "failed"]
+
+
+@dataclass(frozen=True, order=True)
+class TrialSpec:
+    """Train a candidate, with the seeds of a seed index, up to a rung (continuing where it stopped)."""
+
+    candidate: int
+    seed_index: int
+    rung: int
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A row of ``trials.csv``: a candidate with the seeds of a seed index at a rung, on validation images.
+
+    ``images``, ``train_flops`` and ``seconds`` count from the start of that training, so what a search
+    spent is the sum over (candidate, seed index) of the largest rung's. A training reports every rung
+    that it passes, also those it was not asked for. One that diverged has accuracy 0 and loss NaN.
+    """
+
+    candidate: int
+    seed_index: int
+    rung: int
+    epochs: int
+    images: int
+    train_flops: int
+    accuracy: float
+    loss: float
+    seconds: float
+    state: State = "complete"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a strategy knows before any training.
+
+    Attributes:
+        shares: of every candidate (effective shares of the realised network); the index is the candidate.
+        epoch_flops: training FLOPs of one epoch of every candidate.
+        rungs: epochs at which trainings are compared, ascending; the last is a full training.
+        max_seeds: the most seeds a candidate may get.
+        seed: for strategies that draw at random.
+    """
+
+    shares: tuple[Shares, ...]
+    epoch_flops: tuple[float, ...]
+    rungs: tuple[int, ...]
+    max_seeds: int
+    seed: int
+
+
+class Strategy(Protocol):
+    """Decides what to train next from what has been seen; a pure function, so that a search resumes exactly.
+
+    ``ask`` gives the trainings to run next (they may run in any order and at the same time; no answer
+    comes before all are done), and none once it is decided. It is the same in a search and in a replay.
+    """
+
+    @property
+    def name(self) -> str:
+        """As on the command line."""
+        ...
+
+    def ask(self, experiment: Experiment, seen: Sequence[Observation]) -> list[TrialSpec]:
+        """The next trainings; an empty list ends the search."""
+        ...

@@ -1,0 +1,92 @@
+"""The unit of work of a search: train one proxy network up to a rung. Runs in worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from scaler.data.dataset import DataSet
+from scaler.data.request import DataRequest
+from scaler.execution.protocol import TrialSpec
+from scaler.networks.spec import NetworkSpec
+from scaler.seeds import derive
+from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds
+
+
+@dataclass(frozen=True)
+class ProxyTraining:
+    """Trains the proxy of a trial's candidate; plain data, so that any process can do it.
+
+    Attributes:
+        networks: to be trained, by candidate.
+        recipe: how they are trained.
+        rungs: epochs at which they are compared.
+        request: where the images come from.
+        seed: of the run; all others derive from it.
+        device: as on the command line; ``cuda`` is shared out among workers.
+        checkpoints: folder of the trainings in progress.
+        on_test: report the test part at the last rung in place of the validation part. Only for networks
+            that are no longer chosen among.
+    """
+
+    networks: tuple[NetworkSpec, ...]
+    recipe: Recipe
+    rungs: tuple[int, ...]
+    request: DataRequest
+    seed: int
+    device: str
+    checkpoints: Path
+    on_test: bool = False
+
+    def __call__(self, trial: TrialSpec, on_epoch: Callable[[int], None] | None = None) -> list[Evaluation]:
+        """One evaluation for every rung up to the trial's."""
+        # Imported here: the parent process of a search plans and prints, and needs no torch.
+        import torch
+
+        from scaler.training.device import resolve
+        from scaler.training.trainer import train
+
+        # Sums in another order differ in the last bits: one thread, whatever the number of workers.
+        torch.set_num_threads(1)
+        data, device = _load(self.request), resolve(self.device)
+        network, stops = self.networks[trial.candidate], self.rungs[: trial.rung + 1]
+        evaluations = train(
+            network,
+            self.recipe,
+            data,
+            self.seeds(trial),
+            stops=stops,
+            device=device,
+            checkpoint=self.checkpoint(trial),
+            on_epoch=on_epoch,
+        )
+        if self.on_test and stops[-1] == self.rungs[-1] and not evaluations[-1].diverged:
+            evaluations[-1] = self._tested(trial, data, evaluations[-1])
+        return evaluations
+
+    def seeds(self, trial: TrialSpec) -> TrainingSeeds:
+        """Weights of its own; the order of the images is shared by all candidates of a seed index."""
+        return TrainingSeeds(
+            weights=derive(self.seed, "weights", trial.seed_index, trial.candidate),
+            order=derive(self.seed, "order", trial.seed_index),
+        )
+
+    def checkpoint(self, trial: TrialSpec) -> Path:
+        """Where the training of a candidate and a seed index stands."""
+        return self.checkpoints / f"{trial.candidate}-{trial.seed_index}.pt"
+
+    def _tested(self, trial: TrialSpec, data: DataSet, last: Evaluation) -> Evaluation:
+        from scaler.training.device import resolve
+        from scaler.training.trainer import evaluate, trained
+
+        network, device = self.networks[trial.candidate], resolve(self.device)
+        weights = trained(network, self.recipe, data, self.checkpoint(trial)).to(device.torch)
+        accuracy, loss = evaluate(weights, data, "test", network.resolution, device)
+        return replace(last, accuracy=accuracy, loss=loss)
+
+
+@lru_cache(maxsize=2)
+def _load(request: DataRequest) -> DataSet:
+    return request.load()

@@ -1,0 +1,1 @@
+"""Step two: a network grown along a policy, trained at every size, and handed over."""

@@ -1,0 +1,1 @@
+"""Ways to spend a budget, as networks that meet it."""

@@ -1,0 +1,88 @@
+"""Limits beyond FLOPs: candidates that are too large, too hungry or too slow are left out before training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from scaler.errors import UserError
+from scaler.scaling.budget import format_count
+from scaler.search.candidates.candidate import Candidate, LeftOut, Realised
+from scaler.search.candidates.enumeration import Candidates
+from scaler.search.space import Limits
+
+#: Images of a training step whose memory is limited.
+MEMORY_BATCH = 32
+
+Measure = Callable[[Realised], float]
+
+
+def within(candidates: Candidates, limits: Limits, device: str) -> Candidates:
+    """The candidates whose native network keeps all limits; the others are left out with the reason.
+
+    Args:
+        candidates: what meets the budget.
+        limits: on params, activations, memory (bytes of a training step), latency (ms, one image).
+        device: where memory and latency are measured.
+
+    Raises:
+        UserError: no candidate keeps the limits; the message says by how much the nearest misses.
+    """
+    rules = list(_rules(limits, device))
+    kept: list[Candidate] = []
+    dropped: list[tuple[float, LeftOut]] = []
+    for candidate in candidates.kept:
+        excess, reason = _excess(candidate.native, rules)
+        if reason:
+            dropped.append((excess, LeftOut(candidate.point, reason, candidate.native.ratio)))
+        else:
+            kept.append(replace(candidate, id=len(kept)))
+    if not kept:
+        excess, nearest = min(dropped, key=lambda entry: entry[0])
+        raise UserError(
+            f"no candidate keeps the limits: the nearest, {nearest.point.name}, has {nearest.reason} "
+            f"({excess - 1:.0%} too much); raise the limit or lower the budget"
+        )
+    return Candidates(tuple(kept), (*candidates.left_out, *(out for _, out in dropped)))
+
+
+def _rules(limits: Limits, device: str) -> Iterator[tuple[str, float, Measure, Callable[[float], str]]]:
+    """What is limited: its name, the limit, how it is measured, how it is said."""
+    if limits.params is not None:
+        yield "params", limits.params, lambda network: network.cost.params, format_count
+    if limits.activations is not None:
+        yield "activations", limits.activations, lambda network: network.cost.activations, format_count
+    if limits.memory is not None:
+        yield (
+            "bytes of training memory",
+            limits.memory,
+            lambda network: _memory(network, device),
+            format_count,
+        )
+    if limits.latency is not None:
+        yield "ms latency", limits.latency, lambda network: _latency(network, device), "{:.1f}".format
+
+
+def _excess(
+    network: Realised, rules: list[tuple[str, float, Measure, Callable[[float], str]]]
+) -> tuple[float, str]:
+    """By which factor a network misses its first broken limit, and that in words; none broken: empty."""
+    for name, limit, measure, said in rules:
+        value = measure(network)
+        if value > limit:
+            return value / limit, f"{said(value)} {name}, above the limit of {said(limit)}"
+    return 1.0, ""
+
+
+def _memory(network: Realised, device: str) -> float:
+    from scaler.cost.memory import memory
+    from scaler.training.device import resolve
+
+    return memory(network.spec, MEMORY_BATCH, resolve(device).torch).training
+
+
+def _latency(network: Realised, device: str) -> float:
+    from scaler.cost.latency import latency
+    from scaler.training.device import resolve
+
+    return latency(network.spec, 1, str(resolve(device).torch)).median

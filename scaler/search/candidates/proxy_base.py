@@ -1,0 +1,84 @@
+"""The native base of a search, and the small network that is trained in its place."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+
+from scaler.cost.network_cost import cost
+from scaler.errors import UserError
+from scaler.networks.registry import base as named_base
+from scaler.networks.scale import small, thinnest, usual_rounding, without_bottlenecks
+from scaler.networks.spec import NetworkSpec
+from scaler.networks.squeeze import with_se
+from scaler.scaling.budget import format_count, parse_budget, parse_count
+from scaler.scaling.multipliers import Multipliers
+from scaler.scaling.rounding import Rounding
+from scaler.search.candidates.realise import Scalable
+from scaler.search.space import Proxy, Space
+
+#: A budget nearer than this to the base asks for no other network.
+NO_CHANGE = 0.05
+
+#: With fewer blocks, a proxy could not deepen in steps as fine as the native network's.
+FEWEST_BLOCKS = 8
+
+
+def bases(space: Space, classes: int) -> tuple[Scalable, Scalable]:
+    """The native base, and its proxy for this many classes.
+
+    Raises:
+        UserError: the base is unknown, or the proxy's images are too small for it.
+    """
+    spec = named_base(space.base)
+    if space.se is not None:
+        se = space.se
+        spec = with_se(spec, se.reduction, skip_last_stage=se.skip_last_stage, position=se.position)
+    native = Scalable(spec, space.rounding or usual_rounding(spec))
+    whole = small(spec, space.proxy.resolution).with_classes(classes)
+    proxy = space.proxy
+    if budget_ratio(space.budget, native.base) < 1:  # candidates are shallower, and have to differ
+        proxy = proxy.model_copy(update={"depth": 1.0})
+    return native, reduced(whole, proxy, proxy.width or widest(whole, proxy))
+
+
+def reduced(whole: NetworkSpec, proxy: Proxy, width: float) -> Scalable:
+    """The base for small images at this width, and at the proxy's depth or with :data:`FEWEST_BLOCKS`.
+
+    Stages whose channels grow with every block keep their depth: shallower, they would be thinner again.
+    """
+    rounding = Rounding(divisor=proxy.divisor)
+    depth = max(proxy.depth, min(1.0, FEWEST_BLOCKS / max(whole.depth, 1)))
+    if any(stage.grows for stage in whole.stages):
+        depth = 1.0
+    return Scalable(without_bottlenecks(whole, width, rounding), rounding, Multipliers(depth, width, 1))
+
+
+def widest(whole: NetworkSpec, proxy: Proxy) -> float:
+    """The largest width multiplier, up to 1 and in hundredths, whose network costs at most the proxy's FLOPs.
+
+    Never so thin that widths could no longer grow evenly, though it may then cost more.
+    """
+    flops = parse_count(proxy.flops) or math.inf
+    least = math.ceil(100 * thinnest(whole, Rounding(divisor=proxy.divisor)))
+    hundredths = range(least, 101)
+    fitting = bisect_right(
+        hundredths, flops, key=lambda width: cost(reduced(whole, proxy, width / 100).base).flops
+    )
+    return hundredths[max(fitting - 1, 0)] / 100
+
+
+def budget_ratio(text: str, base: NetworkSpec) -> float:
+    """A budget as a factor on the base's counted FLOPs; below 1 the base shrinks.
+
+    Raises:
+        UserError: it is the base's own FLOPs, within :data:`NO_CHANGE`.
+    """
+    flops = cost(base).flops
+    ratio = parse_budget(text).ratio(flops)
+    if abs(ratio - 1) < NO_CHANGE:
+        raise UserError(
+            f"the budget {text} is what {base.name} itself costs ({format_count(flops)} FLOPs): "
+            "ask for more, such as 2x, or for less, such as 0.5x"
+        )
+    return ratio

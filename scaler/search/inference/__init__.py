@@ -1,0 +1,1 @@
+"""What noisy trainings say: the response surface, comparisons, the selection."""

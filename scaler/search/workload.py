@@ -1,0 +1,144 @@
+"""What a search and a scaling share: networks to train on one data set by one recipe, planned and timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from scaler.data.dataset import DataSet
+from scaler.data.request import DataRequest
+from scaler.execution.plan import Plan, simulated_plan
+from scaler.execution.protocol import Experiment, Strategy
+from scaler.execution.proxy_training import ProxyTraining
+from scaler.networks.spec import NetworkSpec
+from scaler.search.space import Space
+from scaler.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user sets beside the search space.
+
+    Attributes:
+        data_root: where downloaded data lie; None is the cache.
+        skip_unreadable: leave out images that cannot be read.
+        seed: of the run.
+        device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        workers: processes; None is one per core, or one per GPU.
+        time_budget: seconds to fit the work into; None takes the space as it is.
+    """
+
+    data_root: Path | None = None
+    skip_unreadable: bool = False
+    seed: int = 0
+    device: str = "auto"
+    workers: int | None = None
+    time_budget: float | None = None
+
+    def request(self, space: Space) -> DataRequest:
+        """The data of a space, at the resolution of its proxy's base."""
+        proxy = space.proxy
+        return DataRequest(space.data, self.data_root, proxy.resolution, proxy.upsample, self.skip_unreadable)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Trainings ready to be run.
+
+    Attributes:
+        space: data, proxy and recipe.
+        settings: the user's.
+        networks: what is trained, by candidate.
+        data: the images.
+        request: how any process loads them.
+        experiment: what the strategy knows.
+        strategy: decides what is trained.
+        plan: the work ahead.
+        speed: training FLOPs a second of one worker.
+        workers: processes.
+    """
+
+    space: Space
+    settings: Settings
+    networks: tuple[NetworkSpec, ...]
+    data: DataSet
+    request: DataRequest
+    experiment: Experiment
+    strategy: Strategy
+    plan: Plan
+    speed: float
+    workers: int
+
+    @property
+    def seconds(self) -> float:
+        """Estimated wall time."""
+        return self.plan.seconds(self.speed, self.workers)
+
+    def training(self, checkpoints: Path, *, on_test: bool = False) -> ProxyTraining:
+        """The unit of work, for any process; ``on_test`` where nothing is chosen by it any more."""
+        return ProxyTraining(
+            networks=self.networks,
+            recipe=self.space.recipe,
+            rungs=self.experiment.rungs,
+            request=self.request,
+            seed=self.settings.seed,
+            device=self.settings.device,
+            checkpoints=checkpoints,
+            on_test=on_test,
+        )
+
+
+def workload(
+    space: Space,
+    settings: Settings,
+    networks: tuple[NetworkSpec, ...],
+    strategy: Strategy,
+    pose: Callable[[Space, int], Experiment],
+    fit: Callable[[Space, float], Space] | None = None,
+) -> Workload:
+    """Load the images that the networks need, plan the trainings, and time this machine.
+
+    Args:
+        space: data, proxy and recipe.
+        settings: the user's.
+        networks: what is trained, by candidate.
+        strategy: decides what is trained.
+        pose: the experiment of a space, for so many training images an epoch.
+        fit: the space that fits a time budget, from a space and the seconds that it would take.
+
+    Raises:
+        UserError: the data cannot be loaded, or images are too small for a network.
+    """
+    largest = max(network.resolution for network in networks)
+    request = replace(settings.request(space), largest_resolution=largest)
+    data = request.load()
+    speed, workers = _speed_and_workers(networks[len(networks) // 2], space.recipe, settings)
+
+    def planned(space: Space) -> Workload:
+        images = training_images(space, data)
+        experiment = pose(space, images)
+        plan = simulated_plan(strategy, experiment, images)
+        return Workload(space, settings, networks, data, request, experiment, strategy, plan, speed, workers)
+
+    work = planned(space)
+    # A second look, because rounding to batches and rungs is coarse.
+    for _ in range(2 if fit else 0):
+        assert fit is not None
+        work = planned(fit(work.space, work.seconds))
+    return work
+
+
+def training_images(space: Space, data: DataSet) -> int:
+    """Images trained on in an epoch: what the recipe asks for or what there is, in whole batches."""
+    there = min(space.recipe.images or data.sizes["train"], data.sizes["train"])
+    return max(there // space.recipe.batch_size, 1) * min(space.recipe.batch_size, there)
+
+
+def _speed_and_workers(spec: NetworkSpec, recipe: Recipe, settings: Settings) -> tuple[float, int]:
+    """Training FLOPs a second of one worker on this network, and how many workers there are."""
+    from scaler.execution.calibration import default_workers, flops_per_second
+    from scaler.training.device import resolve
+
+    device = resolve(settings.device)
+    return flops_per_second(spec, recipe, device), settings.workers or default_workers(device)

@@ -1,0 +1,72 @@
+import pytest
+
+from scaler.execution.plan import plan_of, simulated_plan
+from scaler.execution.protocol import Experiment, Observation
+from scaler.scaling.shares import Shares
+from scaler.search.space import read_space
+from scaler.search.strategies.registry import parse_strategy
+from scaler.search.time_budget import FEWEST_IMAGES, fit_images
+
+FLOPS = 1e9
+
+
+def experiment(candidates: int = 9, seeds: int = 3) -> Experiment:
+    shares = tuple(Shares(1 / 3, 1 / 3, 1 / 3) for _ in range(candidates))
+    return Experiment(shares, tuple(FLOPS for _ in shares), (1, 2, 4), seeds, 0)
+
+
+def test_exhaustive_plan_in_closed_form() -> None:
+    plan = simulated_plan(parse_strategy("exhaustive"), experiment(), images=100)
+    assert (plan.trainings, plan.images) == (27, 27 * 4 * 100)
+    assert plan.train_flops == pytest.approx(27 * 4 * FLOPS)
+    assert plan.by_rung == (27, 27, 27)
+
+
+def test_halving_plan_by_hand() -> None:
+    # 9 to one epoch, 3 to two, those 3 with all seeds to four: 9 + 3 + 3 * (2 + 4 + 4) epochs.
+    plan = simulated_plan(parse_strategy("halving"), experiment(), images=100)
+    assert plan.train_flops == pytest.approx((9 + 3 + 3 * 10) * FLOPS)
+    assert plan.by_rung == (15, 9, 9)
+
+
+def test_a_budget_fraction_is_kept() -> None:
+    plan = simulated_plan(parse_strategy("racing@0.3"), experiment(), images=100)
+    assert plan.train_flops <= 0.3 * 27 * 4 * FLOPS
+
+
+def test_work_counts_each_training_once() -> None:
+    rows = [Observation(0, 0, rung, e, 10 * e, 7 * e, 0.5, 1.0, 0.0) for rung, e in enumerate((1, 2, 4))]
+    plan = plan_of(experiment(), rows)
+    assert (plan.trainings, plan.images, plan.train_flops) == (1, 40, 4 * FLOPS)
+    assert plan.by_rung == (1, 1, 1)
+
+
+def test_wall_time_is_shared_by_workers() -> None:
+    plan = simulated_plan(parse_strategy("exhaustive"), experiment(), images=100)
+    assert plan.seconds(1e9, 2) == pytest.approx(plan.seconds(1e9, 1) / 2)
+
+
+def test_a_time_budget_takes_images_first() -> None:
+    space = read_space("quick")
+    half = fit_images(space, seconds=600, available=100_000, wanted=300)
+    assert half.recipe.images == space.recipe.images // 2
+    assert (half.seeds, half.rungs) == (space.seeds, space.rungs)
+
+
+def test_a_time_budget_never_asks_for_more_images_than_there_are() -> None:
+    space = read_space("quick")
+    assert fit_images(space, seconds=60, available=4000, wanted=6000).recipe.images == 4000
+
+
+def test_a_tiny_time_budget_takes_seeds_and_epochs_too() -> None:
+    space = read_space("quick")
+    least = fit_images(space, seconds=6000, available=100_000, wanted=30)
+    assert least.recipe.images == FEWEST_IMAGES
+    assert least.seeds == 1
+    assert least.rungs[-1] == least.recipe.epochs < space.recipe.epochs
+
+
+@pytest.mark.parametrize("text", ["halving@0.2", "racing@much", "guess", "racing@"])
+def test_strategies_that_cannot_be_read(text: str) -> None:
+    with pytest.raises(ValueError, match="strategy"):
+        parse_strategy(text)

@@ -1,0 +1,154 @@
+"""What a search chose is what grows, however its candidates came about and whatever is overridden later."""
+
+import csv
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scaler.cli.main import main
+from scaler.errors import UserError
+from scaler.growth.scale_up import find_search, origin_of
+from scaler.search.result import COEFFICIENTS_FILE, SearchResult, read_result
+
+SPACE = """
+about: a test
+grid: {{lattice: {lattice}}}
+data: digits
+proxy: {{resolution: 8, width: 0.05, divisor: 1, upsample: true}}
+recipe: {{epochs: 1, images: 64, batch_size: 32, validation_images: 50}}
+rungs: [1]
+seeds: 1
+strategy: one-seed
+"""
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--quiet"])
+    return int(ended.value.code or 0)
+
+
+def searched(folder: Path, *more: str, lattice: int = 1) -> SearchResult:
+    """The answer of a small search; everything lies in ``folder``."""
+    (folder / "space.yaml").write_text(SPACE.format(lattice=lattice))
+    where = ("--space", str(folder / "space.yaml"), "--results", str(folder), "--workers", "1")
+    assert run("search", "--name", "one", *where, *more) == 0
+    return read_result(folder / "one")
+
+
+def grown(folder: Path, *more: str) -> dict[str, str]:
+    """The row of ``curve.csv`` at phi = 1 of a scaling of that search."""
+    assert run("scale", "--phi", "1", "--no-train", "--results", str(folder), "--name", "grown", *more) == 0
+    with (folder / "grown" / "curve.csv").open() as file:
+        return next(row for row in csv.DictReader(file) if row["phi"] == "1")
+
+
+def is_candidate(row: dict[str, str], folder: Path, network: str) -> bool:
+    """Whether a row is the very network that the search counted under this name."""
+    with (folder / "one" / "candidates.csv").open() as file:
+        found = next(candidate for candidate in csv.DictReader(file) if candidate["network"] == network)
+    return all(found[key] == row[key] for key in ("flops", "params", "activations", "resolution"))
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        (),
+        ("--max-params", "8M"),  # leaves the first candidates out, so that all places move
+        ("--max-activations", "9.6M"),
+        ("--base", "resnet-20"),
+        ("--se", "8", "--base", "resnet-20"),
+        ("--budget", "1.5x"),
+        ("--data", "fractals"),
+    ],
+)
+def test_the_chosen_network_grows_whatever_changed_the_candidates(
+    limits: tuple[str, ...], tmp_path: Path
+) -> None:
+    result = searched(tmp_path, *limits)
+    assert is_candidate(grown(tmp_path), tmp_path, result.network)
+
+
+def test_limits_leave_candidates_out(tmp_path: Path) -> None:
+    everything = searched(tmp_path / "all" if (tmp_path / "all").mkdir() is None else tmp_path)
+    fewer = searched(
+        tmp_path / "few" if (tmp_path / "few").mkdir() is None else tmp_path, "--max-params", "8M"
+    )
+    assert fewer.policies.keys() < everything.policies.keys()
+    assert next(iter(fewer.policies)) != next(iter(everything.policies))
+
+
+def test_other_data_after_the_search_grow_the_same_network(tmp_path: Path) -> None:
+    result = searched(tmp_path)
+    assert is_candidate(grown(tmp_path, "--data", "fractals"), tmp_path, result.network)
+
+
+def test_another_base_after_the_search_is_no_search_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    searched(tmp_path)
+    assert run("scale", "--search", "one", "--base", "resnet-20", "--results", str(tmp_path)) == 2
+    assert "is a search of effnet-b0, not of resnet-20" in capsys.readouterr().err
+
+
+def test_a_changed_space_file_does_not_change_what_grows(tmp_path: Path) -> None:
+    result = searched(tmp_path, lattice=2)
+    (tmp_path / "space.yaml").write_text(SPACE.format(lattice=3))
+    assert is_candidate(grown(tmp_path), tmp_path, result.network)
+
+
+def test_policies_are_known_by_name(tmp_path: Path) -> None:
+    result = searched(tmp_path)
+    origin = origin_of(result, "one")
+    assert list(origin.policies) == ["compound", "depth", "width", "resolution"]
+    assert origin.policies["compound"] == result.policies[result.network]
+    assert origin.policies["width"].native.beta == pytest.approx(math.sqrt(2), rel=0.1)
+    assert result.policies["published"].native.alpha > 1
+    assert result.space.grid.lattice == 1
+
+
+DAMAGED = {
+    "no JSON": "{",
+    "a list": "[1]",
+    "null": "null",
+    "nothing in it": "{}",
+    "an older version": json.dumps({"alpha": 1.2, "candidate": 3}),
+    "a chosen policy that is not there": None,
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_an_answer_that_cannot_be_read_says_what_to_do(kind: str, tmp_path: Path) -> None:
+    text = DAMAGED[kind]
+    if text is None:
+        searched(tmp_path)
+        content = json.loads((tmp_path / "one" / COEFFICIENTS_FILE).read_text())
+        text = json.dumps({**content, "network": "no-such"})
+    (tmp_path / COEFFICIENTS_FILE).write_text(text)
+    with pytest.raises(UserError, match="run `scaler search` again") as error:
+        read_result(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_an_answer_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    result = searched(tmp_path)
+    run_of_it = find_search(tmp_path, None, None)
+    assert run_of_it is not None
+    assert read_result(run_of_it) == result == replace(result)
+
+
+def test_a_search_of_another_version_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    searched(tmp_path)
+    record = tmp_path / "one" / "run.yaml"
+    text = record.read_text().replace("schema: 2\n", "")
+    record.write_text(
+        "\n".join("finished: null" if line.startswith("finished:") else line for line in text.split("\n"))
+    )
+    where = ("--space", str(tmp_path / "space.yaml"), "--results", str(tmp_path), "--workers", "1")
+    assert run("search", "--name", "one", *where) == 2
+    assert "begun by another version of Scaler" in capsys.readouterr().err

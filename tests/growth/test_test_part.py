@@ -1,0 +1,61 @@
+"""No strategy reads the test part: it is poisoned here, and a search does not notice."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scaler.data.dataset import DataSet, Part, PartName
+from scaler.data.request import DataRequest
+from scaler.execution import proxy_training
+from scaler.execution.protocol import TrialSpec
+from scaler.execution.scheduler import search
+from scaler.execution.study import Study, StudyAddress
+from scaler.search.session import prepare
+from scaler.search.space import Space
+from scaler.search.strategies.registry import STRATEGIES, strategy
+from scaler.search.workload import Settings
+
+SPACE = Space.model_validate(
+    {
+        "about": "a test",
+        "grid": {"lattice": 1},
+        "data": "digits",
+        "proxy": {"resolution": 8, "width": 0.05, "upsample": True},
+        "recipe": {"epochs": 2, "images": 64, "batch_size": 32, "validation_images": 50},
+        "rungs": [1, 2],
+        "seeds": 2,
+    }
+)
+
+
+def poisoned(data: DataSet) -> DataSet:
+    def render(name: PartName, resolution: int) -> Part:
+        assert name != "test", "the test part was read"
+        return data.part(name, resolution)
+
+    return replace(data, render=render)
+
+
+@pytest.fixture
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(request: DataRequest) -> DataSet:
+        return poisoned(request.load())
+
+    monkeypatch.setattr(proxy_training, "_load", load)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.usefixtures("clean")
+def test_no_strategy_reads_the_test_part(name: str, tmp_path: Path) -> None:
+    work = prepare(SPACE, Settings(workers=1)).work
+    study = Study.create(StudyAddress(str(tmp_path / "study.log"), "poisoned"))
+    seen = search(work.experiment, strategy(name), work.training(tmp_path), study, workers=1)
+    assert seen
+
+
+@pytest.mark.usefixtures("clean")
+def test_the_poison_works(tmp_path: Path) -> None:
+    training = prepare(SPACE, Settings(workers=1)).work.training(tmp_path, on_test=True)
+    with pytest.raises(AssertionError, match="the test part was read"):
+        training(TrialSpec(0, 0, 1))

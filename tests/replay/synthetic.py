@@ -1,0 +1,77 @@
+"""Made-up tables of trainings with a known truth, in the spirit of a short proxy search on the triangle."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+
+import numpy as np
+
+from scaler.execution.protocol import Experiment
+from scaler.replay.table import Table
+from scaler.scaling.shares import Shares, lattice
+
+CENTRE = Shares(1 / 3, 1 / 3, 1 / 3)
+EDGE = Shares(0.0, 0.5, 0.5)
+CORNER = Shares(0.0, 1.0, 0.0)
+
+
+def truth(candidates: list[Shares], optimum: Shares, lead: float = 0.9, rough: float = 0.0, seed: int = 0):
+    """Last-epoch points of every candidate: a paraboloid about ``optimum`` and some roughness, ``lead``
+    points between the best and the median."""
+    x = np.array([astuple(c) for c in candidates])
+    values = -((x - np.array(astuple(optimum))) ** 2).sum(axis=1)
+    values = values / values.std()
+    values = values + rough * np.random.default_rng(seed).standard_normal(len(values))
+    return values * lead / (values.max() - np.median(values))
+
+
+def make_table(
+    optimum: Shares = CENTRE,
+    deviation: float = 0.8,
+    *,
+    seeds: int = 4,
+    epochs: int = 6,
+    divisions: int = 4,
+    lead: float = 0.9,
+    rough: float = 0.3,
+    bias: float = 0.6,
+    shared: float = 0.3,
+    seed: int = 0,
+) -> tuple[Table, np.ndarray]:
+    """A table and the true last-epoch accuracies (in [0, 1]) of its candidates.
+
+    ``deviation``: of one training from seed to seed at the last epoch, in points, of which ``shared`` is the
+    seed_index's (all candidates alike). ``bias``: deviation of what the first epoch adds to a candidate
+    for no lasting reason, in points, a part of it against deep networks; it fades until the last epoch.
+    """
+    generator = np.random.default_rng(seed)
+    candidates = list(lattice(divisions))
+    final = truth(candidates, optimum, lead, rough, seed)
+    fade = 1 - np.log1p(np.arange(epochs)) / np.log(epochs)
+    lag = np.array([c.depth for c in candidates])
+    lag = -(lag - lag.mean()) / lag.std()
+    own = generator.standard_normal(len(candidates))
+    early = bias * (0.7 * lag + 0.7 * own)
+    level = 60 - 25 * fade
+    mean = level + (0.6 + 0.4 * (1 - fade)) * final[:, None] + fade * early[:, None]
+    growth = 1 + 0.5 * fade
+
+    def noise(*shape: int) -> np.ndarray:
+        """Deviations along a training: half of the variance stays from epoch to epoch."""
+        steady = generator.standard_normal((*shape, 1))
+        return growth * (np.sqrt(0.5) * steady + np.sqrt(0.5) * generator.standard_normal((*shape, epochs)))
+
+    deviations = np.sqrt(shared) * noise(1, seeds) + np.sqrt(1 - shared) * noise(len(candidates), seeds)
+    points = mean[:, None, :] + deviation * deviations
+    experiment = Experiment(
+        shares=tuple(candidates),
+        epoch_flops=tuple(1e12 * (1 + 0.02 * generator.uniform(-1, 1, len(candidates)))),
+        rungs=tuple(range(1, epochs + 1)),
+        max_seeds=seeds,
+        seed=0,
+    )
+    accuracy = points / 100
+    loss = 2.3 - 3 * accuracy + 0.3 * deviation / 100 * generator.standard_normal(points.shape)
+    images = 5000 * np.arange(1, epochs + 1)
+    table = Table("synthetic", experiment, accuracy=accuracy, loss=loss, images=images)
+    return table, mean[:, -1] / 100

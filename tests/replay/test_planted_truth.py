@@ -1,0 +1,56 @@
+"""Planted truth: the stated set and intervals hold the best candidate as often as they say."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from scaler.replay.evaluation import run
+from scaler.replay.table import observations
+from scaler.search.inference.selection import CONFIDENCE, select
+from scaler.search.strategies.registry import strategy
+from tests.replay.synthetic import CENTRE, CORNER, EDGE, make_table
+
+POSITIONS = {"centre": CENTRE, "edge": EDGE, "corner": CORNER}
+DEVIATIONS = (0.4, 0.8, 1.5)
+
+
+def held(position, deviation, count, chosen=None):
+    """Worlds of ``count`` whose truth ties and intervals hold; by exhaustive search if not ``chosen``."""
+    hits = 0
+    for seed in range(count):
+        table, mean = make_table(POSITIONS[position], deviation, seed=seed)
+        experiment = table.experiment
+        last = len(experiment.rungs) - 1
+        seen = run(chosen, table) if chosen else [o for o in observations(table) if o.rung == last]
+        selection = select(experiment, seen)
+        best = int(mean.argmax())
+        hits += best in selection.best_set
+    return hits
+
+
+def least(count, level=CONFIDENCE):
+    """Hits that a right statement falls below once in a thousand times."""
+    return stats.binom.ppf(0.001, count, level)
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize("deviation", DEVIATIONS)
+def test_the_best_is_held_at_the_stated_rate(position, deviation):
+    assert held(position, deviation, 40) >= least(40)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [None, "knowledge-gradient", "racing", "halving"])
+def test_the_best_is_held_at_the_stated_rate_over_many_worlds(name):
+    count = 200
+    chosen = strategy(name) if name else None
+    hits = np.array([[held(p, d, count, chosen) for p in POSITIONS] for d in DEVIATIONS])
+    print(name, hits / count)
+    assert hits.min() >= least(count)
+    assert hits.sum() >= least(count * hits.size)
+
+
+def test_ties_are_more_than_all_or_one():
+    # A set that always held everything would cover, and say nothing.
+    table, _ = make_table(EDGE, 0.4, seed=3)
+    assert len(select(table.experiment, observations(table)).best_set) < 8

@@ -1,0 +1,290 @@
+"""Tables, replays, baselines, and whether a proxy ranks."""
+
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from scaler.cli.main import main
+from scaler.errors import UserError
+from scaler.replay.evaluation import replays, run, score, spent
+from scaler.replay.simulator import simulator_of
+from scaler.replay.table import observations, read_table, write_table
+from scaler.search.inference.rank_correlation import proxy_correlation, rank_correlation, warning
+from scaler.search.strategies.knowledge_gradient import KnowledgeGradient, spread_out
+from scaler.search.strategies.racing import Racing
+from scaler.search.strategies.registry import STRATEGIES, strategy
+from tests.replay.synthetic import CENTRE, EDGE, make_table
+
+TABLE, MEAN = make_table(EDGE, 0.8, seed=1)
+QUICK = ("exhaustive", "one-seed", "halving", "random", "racing", "knowledge-gradient", "tpe", "asha",
+         "hyperband")  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path):
+    write_table(TABLE, tmp_path / "made.csv", "made up")
+    return tmp_path / "made.csv"
+
+
+def test_a_table_comes_back_as_written(path):
+    assert path.read_text().startswith("# made up\ncandidate,share_depth")
+    back = read_table(path)
+    assert back.name == "made"
+    assert back.experiment.shares == TABLE.experiment.shares
+    assert back.experiment.rungs == TABLE.experiment.rungs
+    assert back.accuracy == pytest.approx(TABLE.accuracy, abs=1e-6)
+    assert back.loss == pytest.approx(TABLE.loss, abs=1e-6)
+    assert back.flops == pytest.approx(TABLE.flops)
+
+
+def test_a_run_directory_is_a_table(tmp_path):
+    columns = ["candidate", "seed", "rung", "epochs", "images", "train_flops", "accuracy", "loss", "state"]
+    with (tmp_path / "trials.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(columns)
+        for c in range(2):
+            for s in range(2):
+                rows.writerow([c, s, 0, 1, 10, 100, 0.3 + 0.1 * c, 2.0, "complete"])
+                if (c, s) == (1, 1):
+                    rows.writerow([c, s, 1, 2, 20, 200, 0.0, "", "diverged"])
+                else:
+                    rows.writerow([c, s, 1, 2, 20, 200, 0.5, 1.0, "complete"])
+    (tmp_path / "candidates.csv").write_text(
+        "candidate,share_depth,share_width,share_resolution,reason\n0,1,0,0,\n1,0,1,0,\n,0,0,1,too large\n"
+    )
+    table = read_table(tmp_path)
+    assert table.accuracy[:, :, 1].tolist() == [[0.5, 0.5], [0.5, 0.0]]
+    assert [o.state for o in observations(table) if (o.candidate, o.seed_index) == (1, 1)] == [
+        "complete",
+        "diverged",
+    ]
+    assert simulator_of(table).stable.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("accuracy,", "acc,"), "lacks the columns accuracy"),
+        (lambda text: "\n".join(text.splitlines()[:-1]), "lacks candidate 14, seed 3, epoch 6"),
+        (lambda text: text + text.splitlines()[-1] + "\n", "candidate 14, seed 3, epoch 6 twice"),
+        (lambda text: text.replace("0.250000,", "oops,").replace(",0.25,", ",oops,"), "'oops', which is no"),
+        (lambda text: "\n".join(text.splitlines()[:2]) + "\n", "holds no training"),
+        (lambda text: "", "is no CSV table"),
+    ],
+)
+def test_broken_tables(path, change, message):
+    path.write_text(change(path.read_text()))
+    with pytest.raises(UserError, match=message):
+        read_table(path)
+
+
+def test_a_missing_table(tmp_path):
+    with pytest.raises(UserError, match="there is no table"):
+        read_table(tmp_path / "none.csv")
+
+
+def test_exhaustive_costs_one_and_one_seed_a_quarter():
+    simulator = simulator_of(TABLE)
+    assert [o.cost_fraction for o in replays(simulator, strategy("exhaustive"), 2)] == pytest.approx([1, 1])
+    assert [o.cost_fraction for o in replays(simulator, strategy("one-seed"), 2)] == pytest.approx([0.25] * 2)
+
+
+def test_a_table_without_noise_has_no_regret():
+    still = dataclasses.replace(TABLE, accuracy=TABLE.accuracy.mean(axis=1, keepdims=True).repeat(4, axis=1))
+    found = list(replays(simulator_of(still), strategy("exhaustive"), 3))
+    assert all(o.regret == 0 and o.tied and o.covered for o in found)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_strategies_end_and_are_pure(name):
+    drawn = simulator_of(TABLE).draw(0).table
+    first, second = (run(strategy(name), drawn) for _ in range(2))
+    assert first == second
+    # Resumed half-way, from what was seen and in another order, the search goes on as it would have.
+    half = first[: len(first) // 2]
+    cut = {(o.candidate, o.seed_index, o.rung): o for o in half}
+    known = {(o.candidate, o.seed_index, o.rung): o for o in first}
+    while trials := strategy(name).ask(drawn.experiment, list(cut.values())[::-1]):
+        for trial in trials:
+            cut |= {(o.candidate, o.seed_index, o.rung): o for o in drawn.observe(trial)}
+    assert spent(list(cut.values())) <= 1.3 * spent(first)
+    # These decide at other moments when a batch was cut (a real search finishes the batch first).
+    if name not in ("racing", "knowledge-gradient"):
+        assert set(cut) == set(known)
+
+
+@pytest.mark.parametrize("name", ["random", "racing", "knowledge-gradient", "tpe", "asha", "hyperband"])
+def test_strategies_keep_to_what_they_may_spend(name):
+    drawn = simulator_of(TABLE).draw(1).table
+    for spend in (0.1, 0.2):
+        assert spent(run(strategy(name, budget_fraction=spend), drawn)) <= spend * drawn.flops * 1.0001
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_strategies_live_with_divergence(name):
+    broken = dataclasses.replace(TABLE, loss=TABLE.loss.copy(), accuracy=TABLE.accuracy.copy())
+    broken.loss[::2, :, 2:], broken.accuracy[::2, :, 2:] = np.nan, 0.0
+    outcomes = list(replays(simulator_of(broken), strategy(name), 2))
+    assert all(o.regret < 100 for o in outcomes)
+
+
+@pytest.mark.parametrize("name", ["racing", "knowledge-gradient"])
+def test_ours_when_everything_diverges(name):
+    nothing = dataclasses.replace(TABLE, loss=np.full_like(TABLE.loss, np.nan))
+    assert len({o.candidate for o in run(strategy(name), nothing)}) == 15
+
+
+def test_racing_spends_on_the_best():
+    seen = run(Racing(), simulator_of(TABLE).draw(2).table)
+    longer = {o.candidate for o in seen if o.rung >= 1}
+    assert 0 < len(longer) < len(MEAN)
+    assert MEAN[list(longer)].mean() > MEAN.mean()
+
+
+def test_knowledge_gradient_trains_in_full_and_where_the_best_are():
+    experiment = TABLE.experiment
+    further = []
+    for draw in range(10):
+        drawn = simulator_of(TABLE).draw(draw).table
+        method = KnowledgeGradient(budget_fraction=0.2)
+        seen = run(method, drawn)
+        last = {(o.candidate, o.seed_index): o.rung for o in seen}
+        assert set(last.values()) == {len(experiment.rungs) - 1}
+        assert spent(seen) <= 0.2 * TABLE.flops
+        first = {(c, 0) for c in method.first(drawn.experiment)}
+        assert len(first) == 5  # half of the 11 that 0.2 pays for, if they were the dearest
+        further += [c for c, seed_index in set(last) - first]
+    assert MEAN[further].mean() > MEAN.mean()
+
+
+def test_the_first_candidates_are_spread_over_the_triangle():
+    shares = TABLE.experiment.shares
+    for seed in range(5):
+        order = spread_out(shares, seed)
+        assert sorted(order) == list(range(len(shares)))
+        points = np.array([dataclasses.astuple(shares[c]) for c in order])
+        apart = np.linalg.norm(points[:4, None] - points[:4], axis=-1)[np.triu_indices(4, 1)].min()
+        between = np.linalg.norm(points[:, None] - points, axis=-1)[np.triu_indices(len(points), 1)].mean()
+        assert apart > 0.7 * between
+    assert len({spread_out(shares, seed)[0] for seed in range(20)}) > 5
+
+
+def test_knowledge_gradient_stops_when_the_decision_no_longer_changes():
+    clear, _ = make_table(CENTRE, 0.01, lead=5.0, bias=0.0, seed=0)
+    assert spent(run(KnowledgeGradient(budget_fraction=1.0), clear)) < 0.6 * clear.flops
+
+
+def test_racing_stops_when_the_decision_no_longer_changes():
+    clear, _ = make_table(CENTRE, 0.01, lead=5.0, bias=0.0, seed=0)
+    assert spent(run(Racing(budget_fraction=1.0), clear)) < 0.3 * clear.flops
+
+
+@pytest.mark.parametrize("name", ["racing", "knowledge-gradient"])
+def test_ours_beat_chance_and_cover(name):
+    simulator = simulator_of(TABLE)
+    ours, chance = (
+        score(simulator, one, list(replays(simulator, strategy(one), 60))) for one in (name, "random")
+    )
+    assert ours.mean_regret < chance.mean_regret
+    assert ours.coverage >= stats.binom.ppf(0.001, 60, 0.95) / 60
+
+
+def test_rank_correlation_against_scipy():
+    one = [o for o in observations(TABLE) if o.seed_index == 0]
+    first = rank_correlation(one)[0]
+    x, y = TABLE.accuracy[:, 0, 0], TABLE.accuracy[:, 0, 5]
+    assert first.paired
+    assert first.spearman == pytest.approx(stats.spearmanr(x, y).statistic)
+    assert first.kendall == pytest.approx(stats.kendalltau(x, y).statistic)
+    crossed = rank_correlation(observations(TABLE))[0]
+    others = [TABLE.accuracy[:, [s for s in range(4) if s != r], 5].mean(axis=1) for r in range(4)]
+    expected = np.mean([stats.spearmanr(TABLE.accuracy[:, r, 0], others[r]).statistic for r in range(4)])
+    assert crossed.spearman == pytest.approx(expected)
+    assert crossed.spearman_interval[0] < crossed.spearman < crossed.spearman_interval[1]
+
+
+def test_rank_correlation_with_ties_is_tau_b():
+    x, y = np.array([1, 1, 2, 3, 3, 4.0]), np.array([1, 2, 2, 2, 5, 4.0])
+    from scaler.search.inference.rank_correlation import _kendall, _spearman
+
+    assert _kendall(x[None], y[None])[0] == pytest.approx(stats.kendalltau(x, y).statistic)
+    assert _spearman(x[None], y[None])[0] == pytest.approx(stats.spearmanr(x, y).statistic)
+
+
+def test_a_warning_where_the_proxy_cannot_rank():
+    blind = dataclasses.replace(TABLE, accuracy=TABLE.accuracy.copy())
+    blind.accuracy[:, :, 0] = np.random.default_rng(0).uniform(size=(15, 4))
+    assert "after 1 epochs" in warning(rank_correlation(observations(blind)))
+    good, _ = make_table(EDGE, 0.1, bias=0.1, seed=0)
+    assert warning(rank_correlation(observations(good))) is None
+    assert rank_correlation([]) == ()
+
+
+def test_shares_of_six_digits_need_not_sum_to_one_exactly(path):
+    lines = path.read_text().splitlines()
+    changed = ["0,0.279435,0.292154,0.428412," + line.split(",", 4)[4] if line.startswith("0,") else line
+               for line in lines]  # fmt: skip
+    path.write_text("\n".join(changed))
+    shares = read_table(path).experiment.shares[0]
+    assert shares.depth == pytest.approx(0.279435, abs=1e-6)
+    path.write_text(path.read_text().replace("0.279435", "0.3"))
+    with pytest.raises(UserError, match="sum to 1"):
+        read_table(path)
+
+
+def test_proxies_agree_with_themselves():
+    assert proxy_correlation(TABLE, TABLE).spearman == pytest.approx(1.0)
+    some = [7, 5, 3, 2, 0]
+    experiment = dataclasses.replace(
+        TABLE.experiment,
+        shares=tuple(TABLE.experiment.shares[c] for c in some),
+        epoch_flops=tuple(TABLE.experiment.epoch_flops[c] for c in some),
+    )
+    fewer = dataclasses.replace(
+        TABLE, experiment=experiment, accuracy=TABLE.accuracy[some], loss=TABLE.loss[some]
+    )
+    found = proxy_correlation(TABLE, fewer)
+    assert found.spearman == pytest.approx(1.0)
+    assert found.candidates == 5
+
+
+def test_proxies_of_other_candidates_are_not_compared():
+    other, _ = make_table(EDGE, 0.8, divisions=5)
+    assert proxy_correlation(TABLE, other) is None
+
+
+def test_the_command(path, tmp_path, capsys):
+    scores = tmp_path / "strategies.csv"
+    with pytest.raises(SystemExit) as end:
+        main(["replay", str(path), "--strategy", "one-seed,racing@0.2", "--replays", "2",
+              "--output", str(scores), "--json"])  # fmt: skip
+    assert end.value.code == 0
+    captured = capsys.readouterr()
+    assert [row["strategy"] for row in json.loads(captured.out)] == ["one-seed", "racing@0.2"]
+    assert "Spearman" in captured.err
+    header = "table,strategy,cost_fraction,mean_regret,p95_regret,tie_or_best,coverage,replays"
+    assert scores.read_text().splitlines()[0] == header
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--strategy", "rading"], "no strategy 'rading'"),
+        (["--strategy", "racing@much"], "cannot read the strategy 'racing@much'"),
+        (["--strategy", "exhaustive@0.1"], "no option spend"),
+        (["--metric", "speed"], "accuracy or loss"),
+    ],
+)
+def test_the_command_refuses(path, arguments, message, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["replay", str(path), "--replays", "1", *arguments])
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_all_strategies_are_there():
+    assert set(QUICK) | {"gp"} == set(STRATEGIES)

@@ -1,0 +1,176 @@
+"""The decision: against textbook values, simulation, and tables whose truth is known."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from scaler.errors import UserError
+from scaler.execution.protocol import Experiment, Observation
+from scaler.replay.table import observations
+from scaler.search.inference.comparison import best_set, compare, seeds_to_decide
+from scaler.search.inference.selection import select
+from tests.replay.synthetic import CENTRE, EDGE, make_table
+
+TABLE, MEAN = make_table(EDGE, 0.4, seed=0)
+LAST = len(TABLE.experiment.rungs) - 1
+
+
+def seen_of(table, max_seeds=4):
+    return [o for o in observations(table) if o.seed_index < max_seeds]
+
+
+def test_compare_equals_a_paired_t_test():
+    generator = np.random.default_rng(0)
+    a, b = generator.normal(size=(2, 7))
+    comparison = compare({(c, r): float((a, b)[c][r]) for c in range(2) for r in range(7)})
+    t = (comparison.means[0] - comparison.means[1]) / comparison.difference_error(0, 1)
+    assert t == pytest.approx(stats.ttest_rel(a, b).statistic)
+    assert comparison.freedom == 6
+
+
+def test_compare_removes_the_seed_effect():
+    # Candidate 1 missed the good seed; candidate 2 shows how good it was.
+    values = {(0, 0): 1.0, (0, 1): 2.0, (1, 0): 1.5, (2, 0): 0.0, (2, 1): 1.0}
+    comparison = compare(values)
+    assert comparison.means == pytest.approx([1.5, 2.0, 0.5])
+    assert comparison.variance == pytest.approx(0.0, abs=1e-20)
+
+
+def test_compare_without_a_shared_seed():
+    comparison = compare({(0, 0): 1.0, (0, 1): 3.0, (1, 2): 2.0, (1, 3): 5.0})
+    assert comparison.means == pytest.approx([2.0, 3.5])
+    assert comparison.variance == pytest.approx((2.0 + 4.5) / 2)
+
+
+def test_critical_value_is_dunnetts():
+    # Dunnett 1955, one-sided 5 %, three treatments and a control, 4 of each: 12 degrees of freedom, 2.29
+    # (here one group is paired away: 9 degrees of freedom, 2.37 by scipy's own integration).
+    generator = np.random.default_rng(1)
+    noise = generator.normal(size=(4, 4))
+    comparison = compare({(c, r): noise[c, r] for c in range(4) for r in range(4)})
+    error, gap = comparison.difference_error(0, 1), 0.0
+    for wanted, offset in ((False, 2.9), (True, 2.1)):
+        means = comparison.means.copy()
+        means[:] = 0.0
+        means[1] = gap + offset * error
+        shifted = dataclasses.replace(comparison, means=means)
+        assert (0 in best_set(shifted)) is wanted
+
+
+def test_best_set_holds_the_best_among_equals():
+    generator = np.random.default_rng(2)
+    hits = 0
+    for _ in range(300):
+        values = generator.normal(size=(6, 4))
+        hits += 0 in best_set(compare({(c, r): values[c, r] for c in range(6) for r in range(4)}))
+    # All are equally good: candidate 0 is as good as the best, the least favourable case.
+    assert stats.binom.ppf(0.001, 300, 0.95) <= hits <= stats.binom.ppf(0.999, 300, 0.95)
+
+
+def test_seeds_to_decide_has_the_power_it_says():
+    wanted = int(seeds_to_decide(gap=0.5, variance=0.5**2))
+    generator = np.random.default_rng(3)
+    differences = generator.normal(0.5, math.sqrt(2) * 0.5, size=(4000, wanted))
+    power = np.mean(stats.ttest_1samp(differences, 0, axis=1, alternative="greater").pvalue < 0.05)
+    assert 0.77 < power < 0.87
+    assert math.isinf(seeds_to_decide(0.0, 1.0))
+
+
+def test_the_best_is_chosen_and_all_are_scored():
+    selection = select(TABLE.experiment, seen_of(TABLE))
+    assert selection.candidate == selection.best_set[0] == int(MEAN.argmax())
+    assert len(selection.scores) == len(TABLE.experiment.shares)
+
+
+def test_a_score_is_the_mean_of_its_own_trainings_and_is_adjusted_beside_it():
+    # Candidate 0 missed the second seed, which was good to all others.
+    seen = [o for o in seen_of(TABLE, 2) if (o.candidate, o.seed_index) != (0, 1)]
+    lucky = [dataclasses.replace(o, accuracy=o.accuracy + 0.05 * (o.seed_index == 1)) for o in seen]
+    score = next(s for s in select(TABLE.experiment, lucky).scores if s.candidate == 0)
+    assert score.accuracy == pytest.approx(TABLE.accuracy[0, 0, LAST])
+    assert score.adjusted_accuracy == pytest.approx(score.accuracy + 0.025, abs=0.01)
+
+
+def test_scores_hold_means_and_errors_over_seeds():
+    selection = select(TABLE.experiment, seen_of(TABLE))
+    for score in selection.scores:
+        assert score.accuracy == pytest.approx(TABLE.accuracy[score.candidate, :, LAST].mean())
+        assert score.loss == pytest.approx(TABLE.loss[score.candidate, :, LAST].mean())
+    pooled = math.sqrt(TABLE.accuracy[:, :, LAST].var(axis=1, ddof=1).mean() / 4)
+    assert selection.scores[0].accuracy_stderr == pytest.approx(pooled)
+
+
+def test_diverged_never_wins():
+    best = int(MEAN.argmax())
+    seen = [
+        dataclasses.replace(o, accuracy=0.0, loss=math.nan, state="diverged")
+        if (o.candidate, o.seed_index, o.rung) == (best, 1, LAST)
+        else o
+        for o in seen_of(TABLE)
+    ]
+    selection = select(TABLE.experiment, seen)
+    assert best not in selection.best_set
+    assert selection.diverged == (best,)
+    everything = [dataclasses.replace(o, accuracy=0.0, loss=math.nan, state="diverged") for o in seen]
+    with pytest.raises(UserError, match="every training diverged"):
+        select(TABLE.experiment, everything)
+    with pytest.raises(UserError, match="nothing was trained"):
+        select(TABLE.experiment, [])
+
+
+def test_one_seed_is_less_sure_and_says_so():
+    one = select(TABLE.experiment, seen_of(TABLE, 1))
+    assert one.noise_from == "no repeats"
+    assert one.seeds_needed > 1
+    assert one.more_flops > 0
+    assert all(math.isnan(s.accuracy_stderr) for s in one.scores)
+    assert len(one.best_set) >= len(select(TABLE.experiment, seen_of(TABLE)).best_set)
+
+
+def test_one_repeat_is_no_measure_of_scatter():
+    seen = [o for o in observations(TABLE) if o.seed_index == 0 or (o.candidate, o.seed_index) == (4, 1)]
+    found = select(TABLE.experiment, seen)
+    assert found.noise_from == "too few repeats"
+    assert all(math.isnan(score.accuracy_stderr) for score in found.scores)
+
+
+def test_nothing_to_tell_apart():
+    table, _ = make_table(CENTRE, 3.0, lead=0.05, bias=0.0, seed=5)
+    selection = select(table.experiment, seen_of(table))
+    assert len(selection.best_set) > 8
+    assert selection.seeds_needed is None or selection.seeds_needed > 4
+
+
+def test_compound_against_each_dimension():
+    table, _ = make_table(CENTRE, 0.2, rough=0.0, seed=1)
+    selection = select(table.experiment, seen_of(table))
+    assert set(selection.compound) == {"depth", "width", "resolution"}
+    assert min(selection.compound.values()) > 0.95
+    swapped = dataclasses.replace(table, accuracy=1 - table.accuracy)
+    assert max(select(table.experiment, seen_of(swapped)).compound.values()) < 0.05
+
+
+def test_loss_and_accuracy_agree_where_loss_follows_accuracy():
+    by_loss = select(TABLE.experiment, seen_of(TABLE), "loss")
+    assert by_loss.candidate == select(TABLE.experiment, seen_of(TABLE)).candidate
+    assert by_loss.scores[0].loss > 0
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "loss"])
+def test_a_single_training(metric):
+    experiment = Experiment((EDGE,), (1.0,), (2,), 1, 0)
+    one = Observation(0, 0, 0, 2, 10, 2, 0.5, 1.0, 0.1)
+    selection = select(experiment, [one], metric)
+    assert selection.best_set == (0,)
+    assert selection.compound == {}
+
+
+def test_early_stopped_candidates_stay_open_unless_ruled_out():
+    # Only two went on; the others' first epoch must not be taken for their last.
+    seen = [o for o in observations(TABLE) if o.seed_index == 0 and (o.rung == 0 or o.candidate in (0, 1))]
+    selection = select(TABLE.experiment, seen)
+    assert len(selection.best_set) > 2
+    assert sum(score.rung < LAST for score in selection.scores) == len(TABLE.experiment.shares) - 2
