@@ -12,6 +12,7 @@ from scaler.cli.pareto import pareto
 from scaler.cli.plot import plot
 from scaler.errors import UserError
 from scaler.report.columns import CSV_FORMATS, curve_frame
+from tests.search.answers import an_answer
 
 SPACE = {
     "base": "effnet-b0",
@@ -30,7 +31,7 @@ flops,macs,params,activations,flops_ratio,feasible,reason
 """
 
 TRIALS = """\
-candidate,seed,rung,epochs,images,train_flops,accuracy,loss,seconds,state
+candidate,seed_index,rung,epochs,images,train_flops,accuracy,loss,seconds,state
 0,0,0,1,10,10,0.40,1.5,1,complete
 1,0,0,1,10,10,0.50,1.4,1,complete
 1,0,1,4,40,40,0.70,1.0,4,complete
@@ -71,7 +72,7 @@ def searched(results, name):
     with runs.open_run(results, name, "search", {"space": SPACE, "data_fingerprint": "a"}) as run:
         run.write_text("candidates.csv", CANDIDATES)
         run.write_text("trials.csv", TRIALS)
-        run.write_json("coefficients.json", {"candidate": 1, "ties": [1, 0]})
+        run.write_json("coefficients.json", an_answer(("1-1-2", "depth-only")))
         run.finish()
     return run.path
 

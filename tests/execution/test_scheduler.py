@@ -247,7 +247,7 @@ def test_a_training_that_fails_is_tried_three_times(tmp_path, undisturbed):
 def test_a_training_that_keeps_failing_ends_the_search_until_it_is_run_again(tmp_path, undisturbed):
     failing = Failing(Toy(tmp_path), 3, RuntimeError("out of memory"))
     study = Study.create(toy_search.address("journal", tmp_path))
-    with pytest.raises(MachineError, match=r"candidate 4 .* 3 times: RuntimeError: out of memory \(test_eng"):
+    with pytest.raises(MachineError, match=r"candidate 4 .* 3 times: RuntimeError: out of memory \(test_sch"):
         search(EXPERIMENT, STRATEGY, failing, study)
     assert search(EXPERIMENT, STRATEGY, failing, study) == undisturbed
 
