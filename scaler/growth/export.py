@@ -12,7 +12,8 @@ from scaler.errors import UserError
 from scaler.execution.protocol import TrialSpec
 from scaler.execution.proxy_training import ProxyTraining
 from scaler.files import replacing
-from scaler.growth.scale_up import COMPOUND, PUBLISHED_NAME, ScaleUp
+from scaler.growth.policies import COMPOUND, OWN, PUBLISHED_NAME
+from scaler.growth.scale_up import ScaleUp
 from scaler.networks.build import Network, build
 from scaler.networks.spec import NetworkSpec
 from scaler.networks.yaml_spec import read, write
@@ -32,14 +33,14 @@ def export_networks(run: Run, scale_up: ScaleUp, training: ProxyTraining | None)
     from scaler.training.trainer import prepared, trained
 
     recipe, data = scale_up.work.space.recipe, scale_up.work.data
-    for index, grown in enumerate(scale_up.networks):
+    for grown in scale_up.networks:
         run.write_text(f"{FOLDER}/{grown.name}.yaml", write(grown.native.spec))
         # A run that is done has dropped its checkpoints; its weights are there already.
         if training is None or (run.path / FOLDER / f"{grown.name}-proxy.pt").is_file():
             continue
         spec = prepared(grown.proxy.spec, recipe, data)
         run.write_text(f"{FOLDER}/{grown.name}-proxy.yaml", write(spec))
-        network = trained(spec, recipe, data, training.checkpoint(TrialSpec(index, 0, 0)))
+        network = trained(spec, recipe, data, training.checkpoint(TrialSpec(grown.training, 0, 0)))
         with replacing(run.file(f"{FOLDER}/{grown.name}-proxy.pt")) as beside:
             torch.save(network.state_dict(), beside)
 
@@ -72,8 +73,9 @@ def load(run: str | Path, phi: float, *, policy: str | None = None, proxy: bool 
 
 
 def _chosen(folder: Path) -> str:
-    """The policy that the run was made for: what the search chose, or the published coefficients."""
-    return COMPOUND if any(folder.glob(f"{COMPOUND}-phi-*.yaml")) else PUBLISHED_NAME
+    """The policy that the run was made for: what the search chose, the user's own, or the published one."""
+    names = (COMPOUND, OWN, PUBLISHED_NAME)
+    return next((name for name in names if any(folder.glob(f"{name}-phi-*.yaml"))), COMPOUND)
 
 
 def _spec(folder: Path, name: str) -> NetworkSpec:
