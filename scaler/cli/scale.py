@@ -74,6 +74,17 @@ def scale(
         ),
     ] = None,
     time_budget: options.TimeBudget = None,
+    predict: Annotated[
+        str | None,
+        typer.Option(
+            metavar="10x|4G",
+            help="Train nothing: the accuracy that the last scaling (or --name) lets expect there.",
+        ),
+    ] = None,
+    for_accuracy: Annotated[
+        str | None,
+        typer.Option(metavar="85%", help="Train nothing: ... and the FLOPs at which it expects this."),
+    ] = None,
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and count them.")
     ] = False,
@@ -99,6 +110,9 @@ def scale(
     from scaler.search.workload import Settings
 
     output = Output(json, quiet)
+    if predict is not None or for_accuracy is not None:
+        _answer(output, results, name, predict, for_accuracy)
+        return
     asked = Asked(parse_phis(phi), None if compare is None else parse_compare(compare), flops)
     settings = Settings(data_root, skip_unreadable, seed, device, workers, time_budget)
     own = _own(alpha, beta, gamma)
@@ -113,6 +127,31 @@ def scale(
         _print_networks(output, prepared)
         return
     _run(output, prepared, results, name, storage, train)
+
+
+def _answer(
+    output: Output, results: Path, name: str | None, predicted: str | None, accuracy: str | None
+) -> None:
+    """What a finished scaling lets expect of networks that nobody has trained."""
+    from scaler.growth.law import growth_laws
+    from scaler.report.law_report import flops_lines, for_accuracy, predict, prediction_lines
+    from scaler.report.run_tables import find_run, read_scaling
+
+    run = find_run(results, name, kind="scale")
+    curve, values = read_scaling(run)
+    if not values:
+        raise UserError(f"{run.path} has no trainings to learn a law from: run `scaler scale` first")
+    output.note(f"Scaling     {run.path}")
+    laws, base = growth_laws(curve, values), float(curve["flops"].min())
+    data: dict[str, Any] = {"run": str(run.path)}
+    lines: list[str] = []
+    if predicted is not None:
+        data["predictions"] = predict(laws, predicted, base)
+        lines += prediction_lines(data["predictions"])
+    if accuracy is not None:
+        data["for_accuracy"] = for_accuracy(laws, accuracy)
+        lines += flops_lines(data["for_accuracy"])
+    output.result(data, *lines)
 
 
 def _own(alpha: float | None, beta: float | None, gamma: float | None) -> Coefficients | None:
@@ -183,8 +222,10 @@ def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, tr
     from scaler.execution.run_trials import CHECKPOINTS, drop_checkpoints, run_trials
     from scaler.growth.comparison import differences
     from scaler.growth.export import export_networks
+    from scaler.growth.law import growth_laws
     from scaler.growth.scale_up import curve_rows
     from scaler.report.columns import CSV_FORMATS, CURVE_COLUMNS, SCALING_COLUMNS, curve_frame
+    from scaler.report.law_report import law_lines
     from scaler.report.pictures import save_pictures
     from scaler.report.scale_report import comparison_lines, with_differences
     from scaler.report.tables import growth_lines, records, rich_table
@@ -206,7 +247,8 @@ def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, tr
                 on_progress=on_progress,
             )
     frame = curve_frame(curve_rows(prepared, seen))
-    found = differences(frame, {(o.candidate, o.seed_index): o.accuracy for o in seen})
+    values = {(o.candidate, o.seed_index): o.accuracy for o in seen}
+    found = differences(frame, values)
     frame = with_differences(frame, found)
     run.write_csv("curve.csv", frame, CSV_FORMATS)
     export_networks(run, prepared, training if train else None)
@@ -217,6 +259,7 @@ def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, tr
         rich_table(frame, (*CURVE_COLUMNS, *SCALING_COLUMNS)),
         *growth_lines(frame),
         *comparison_lines(found, prepared.origin.name),
+        *(law_lines(growth_laws(frame, values)) if values else ()),
     ]
     content = {"run": str(run.path), "networks": records(frame), "differences": found}
     output.result(content, *shown)

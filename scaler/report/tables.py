@@ -9,7 +9,7 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
-from scaler.curves.scaling_law import PowerLaw, fit_power_law, overall_slope, slopes
+from scaler.curves.scaling_law import overall_slope, slopes
 from scaler.report.columns import Column, Row
 from scaler.scaling.budget import format_count
 
@@ -54,7 +54,7 @@ def policies(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def growth_lines(frame: pd.DataFrame) -> list[str]:
-    """One sentence per policy: what a doubling of FLOPs gains, and the power law if there is one."""
+    """One sentence per policy: what a doubling of FLOPs gains."""
     lines = []
     for policy, own in policies(frame):
         points = [own[name].astype(float).tolist() for name in ("flops", "accuracy", "accuracy_stderr")]
@@ -67,12 +67,6 @@ def growth_lines(frame: pd.DataFrame) -> list[str]:
         if len(steps) > 1:
             first, last = steps[0], steps[-1]
             line += f" (first {_gain(first.gain, first.stderr)}, last {_gain(last.gain, last.stderr)})"
-        law = fit_power_law(*points)
-        if isinstance(law, PowerLaw):
-            line += (
-                f"; error = {100 * law.floor:.1f} + {100 * law.scale:.1f} (F/{format_count(law.reference)})"
-                f"^-{law.exponent:.2f} %, exponent ± {law.exponent_stderr:.2f}"
-            )
         lines.append(line)
     return lines
 
