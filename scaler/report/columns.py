@@ -117,7 +117,24 @@ SCALING_COLUMNS = (
     Column("difference_high", "to"),
 )
 
+#: Cost columns that are measured on request, by the beginning of their names: header and format.
+_MEASURED = {
+    "memory_training": ("train MiB", lambda value: f"{value / 2**20:.0f}"),
+    "memory_inference": ("infer MiB", lambda value: f"{value / 2**20:.0f}"),
+    "latency_ms": ("ms", lambda value: f"{value:.3g}"),
+    "latency_spread_ms": ("± ms", lambda value: f"{value:.2g}"),
+    "latency_batch_ms": ("batch ms", lambda value: f"{value:.3g}"),
+}
+
+
+def cost_column(name: str) -> Column:
+    """A column for a cost that a table holds beyond the counts."""
+    title, said = _MEASURED.get(name, (name, lambda value: f"{value:.4g}"))
+    return Column(name, title, float, lambda row: "" if _missing(row[name]) else said(row[name]), varied=True)
+
+
 #: Further columns of a Pareto table of several runs, or of a search.
+NETWORK_COLUMN = Column("network", "network", str, _text("network"))
 RUN_COLUMN = Column("run", "run", str, _text("run"), varied=True)
 EPOCHS_COLUMN = Column("epochs", "epochs", int, _number("epochs", "d"))
 

@@ -16,7 +16,7 @@ from scaler.scaling.budget import format_count
 
 def rich_table(frame: pd.DataFrame, columns: Sequence[Column]) -> Table:
     """Those columns that are meant for the terminal; rows on the front are bold."""
-    shown = [c for c in columns if c.show and c.name in frame and (not c.varied or _varies(frame, c.name))]
+    shown = shown_columns(frame, columns)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for column in shown:
         text = column.kind is str
@@ -26,6 +26,13 @@ def rich_table(frame: pd.DataFrame, columns: Sequence[Column]) -> Table:
         cells = [escape(column.show(row)) for column in shown if column.show]
         table.add_row(*cells, style="bold" if row.get("on_front") is True else None)
     return table
+
+
+def shown_columns(frame: pd.DataFrame, columns: Sequence[Column]) -> list[Column]:
+    """Those that people read: they hold anything at all, and vary where that is asked for."""
+    there = [c for c in columns if c.show and c.name in frame]
+    there = [c for c in there if c.name == "accuracy" or frame.empty or frame[c.name].notna().any()]
+    return [column for column in there if not column.varied or _varies(frame, column.name)]
 
 
 def _varies(frame: pd.DataFrame, name: str) -> bool:
