@@ -20,6 +20,7 @@ from scaler.cli.pareto import pareto
 from scaler.cli.plot import plot
 from scaler.cli.profile import profile
 from scaler.cli.replay import replay
+from scaler.cli.report import report
 from scaler.cli.scale import scale
 from scaler.cli.search import search
 from scaler.cli.spaces import spaces
@@ -39,7 +40,7 @@ def _program() -> None:
     """Keep ``scaler COMMAND`` even where one command alone is registered."""
 
 
-for command in (search, scale, pareto, plot, export, profile, replay, bases, spaces, data):
+for command in (search, scale, pareto, plot, report, export, profile, replay, bases, spaces, data):
     app.command()(command)
 
 

@@ -70,9 +70,9 @@ def pareto(
     """
     from scaler.curves.pareto import parse_objectives
     from scaler.files import reported, write_bytes
-    from scaler.report.pareto_table import pareto_table
+    from scaler.report.pareto.formats import ENDINGS, TABLE_FORMATS
+    from scaler.report.pareto.table import pareto_table
     from scaler.report.run_tables import find_run
-    from scaler.report.table_formats import ENDINGS, TABLE_FORMATS
 
     output = Output(json, quiet)
     kind = _format(form, to)
@@ -97,7 +97,7 @@ def pareto(
 
 def _format(form: str | None, to: Path | None) -> str:
     """The format asked for, or that of the file's ending."""
-    from scaler.report.table_formats import ENDINGS
+    from scaler.report.pareto.formats import ENDINGS
 
     kinds = {ending: kind for kind, ending in ENDINGS.items()}
     kind = form or kinds.get(to.suffix if to else ".csv", "csv")

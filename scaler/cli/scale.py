@@ -214,6 +214,7 @@ def _run(
         output.note(f"Run         {run.path}" + (" (goes on where it was)" if unfinished else ""))
         _finish(output, prepared, run, storage, train)
         run.finish()
+    output.note(f"Report      {run.path / 'report.html'}")
     output.note(f"Files       {run.path}; next: scaler pareto {run.path}")
 
 
@@ -226,6 +227,7 @@ def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, tr
     from scaler.growth.scale_up import curve_rows
     from scaler.report.columns import CSV_FORMATS, CURVE_COLUMNS, SCALING_COLUMNS, curve_frame
     from scaler.report.law_report import law_lines
+    from scaler.report.page.page import write_page
     from scaler.report.pictures import save_pictures
     from scaler.report.scale_report import comparison_lines, with_differences
     from scaler.report.tables import growth_lines, records, rich_table
@@ -255,6 +257,7 @@ def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, tr
     drop_checkpoints(run)
     if train:
         save_pictures(run)
+    write_page([run])
     shown: list[RenderableType] = [
         rich_table(frame, (*CURVE_COLUMNS, *SCALING_COLUMNS)),
         *growth_lines(frame),

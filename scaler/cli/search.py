@@ -114,6 +114,7 @@ def _run(output: Output, session: Session, results: Path, name: str | None, stor
         _train(output, session, run, storage)
         drop_checkpoints(run)
         run.finish()
+    output.note(f"Report      {run.path / 'report.html'}")
     output.note(f"Files       {run.path}; next: scaler scale --phi 4")
 
 
@@ -128,6 +129,7 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> N
     """Run the trainings, write the run's files, print the result."""
     from scaler.execution.run_trials import CHECKPOINTS, run_trials
     from scaler.report.columns import CSV_FORMATS, candidate_frame
+    from scaler.report.page.page import write_page
     from scaler.report.pictures import save_pictures
     from scaler.report.search_report import RESULT_COLUMNS, result_frame, result_lines
     from scaler.report.tables import rich_table
@@ -150,6 +152,7 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> N
     result = result_of(session, select(work.experiment, seen))
     content = write_result(run, result)
     save_pictures(run)
+    write_page([run])
     shown: list[RenderableType] = [
         rich_table(result_frame(kept, result), RESULT_COLUMNS),
         *result_lines(result, seen),

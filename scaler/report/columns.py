@@ -111,7 +111,7 @@ CURVE_COLUMNS = (
 SCALING_COLUMNS = (
     Column("training", "training", int),
     Column("flops_ratio", "of base", float, _factor("flops_ratio", 3)),
-    Column("proxy_ratio", "proxy", float, _factor("proxy_ratio", 3)),
+    Column("proxy_ratio", "its proxy", float, _factor("proxy_ratio", 3)),
     Column("difference", "vs chosen", float, _difference, varied=True),
     Column("difference_low", "from"),
     Column("difference_high", "to"),

@@ -8,9 +8,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scaler.curves.growth_law import GrowthLaw
+from scaler.report.columns import percent
 from scaler.report.law_report import Laws
-from scaler.report.style import INK, SOFT, WIDTH, Label, flops_axis, label_lines, new_figure, plain, style_of
+from scaler.report.style import (
+    INK,
+    SHADE,
+    SOFT,
+    WIDTH,
+    Label,
+    flops_axis,
+    label_lines,
+    new_figure,
+    plain,
+    style_of,
+    tip,
+)
 from scaler.report.tables import policies
+from scaler.scaling.budget import format_count
 
 #: Inches between two phi labels, below which the second is left out.
 _PHI_ROOM = 0.5
@@ -82,6 +96,12 @@ def _draw_policy(axes: Axes, own: pd.DataFrame, colour: str, marker: str, chosen
         capsize=3,
         zorder=4 if chosen else 3,
     )
+    for (_, row), error in zip(own.iterrows(), errors, strict=True):
+        name = "base" if row["phi"] == 0 else f"{row['policy']}, φ = {row['phi']:g}"
+        words = (
+            f"{name}: {percent(row['accuracy'], error / 100 or None)} %, {format_count(row['flops'])} FLOPs"
+        )
+        tip(axes, row["flops"], 100 * row["accuracy"], words)
 
 
 def _draw_band(axes: Axes, law: GrowthLaw, colour: str, chosen: bool) -> None:
@@ -105,7 +125,7 @@ def _mark_phi(axes: Axes, frame: pd.DataFrame) -> None:
         axes.axvspan(
             np.exp(logs.min() - 0.006 * (high - low)),
             np.exp(logs.max() + 0.006 * (high - low)),
-            color="#f0f0f0",
+            color=SHADE,
             linewidth=0,
             zorder=0,
         )

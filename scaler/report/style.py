@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import quote
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -22,6 +23,9 @@ FORMATS: tuple[Format, ...] = ("png", "svg")
 INK = "#222222"
 SOFT = "#6b6b6b"
 FAINT = "#dddddd"
+SHADE = "#f0f0f0"
+#: Begins the id of what says its numbers when it is pointed at.
+TIP = "tip-"
 #: Okabe and Ito's palette, and a marker each, so that no policy is told by colour alone.
 POLICY_STYLES = {
     "compound": ("#0072B2", "o"),
@@ -60,6 +64,12 @@ def new_figure(height: float, title: str, caption: str) -> tuple[Figure, Axes]:
         0.02, 1 - 0.5 / height, "\n".join(lines), fontsize=10.5, color=SOFT, va="top", linespacing=1.3
     )
     return figure, axes
+
+
+def tip(axes: Axes, x: float, y: float, words: str) -> None:
+    """Let a point (data coordinates) say its numbers in a page; in a picture nothing is seen of it."""
+    number = len(axes.collections)
+    axes.scatter([x], [y], s=220, alpha=0, color=SOFT, zorder=9, gid=f"{TIP}{quote(words)}~{number}")
 
 
 def plain(axes: Axes) -> None:

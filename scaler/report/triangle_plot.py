@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from scaler.report.style import FAINT, INK, SOFT, new_figure
+from scaler.report.style import FAINT, INK, SOFT, new_figure, tip
 from scaler.report.trial_means import at_highest_rung, at_shared_rung, means
 from scaler.scaling.shares import PUBLISHED_SHARES
 
@@ -128,6 +128,9 @@ def _draw_candidates(figure: Figure, axes: Axes, shown: pd.DataFrame) -> None:
         linewidths=0.8,
         zorder=4,
     )
+    for place, (_, row) in enumerate(shown.iterrows()):
+        if known[place]:
+            tip(axes, x[place], y[place], f"{row['network']}: {accuracy[place]:.1f} %")
     bar_axes = figure.add_axes((0.85, 0.16, 0.022, 0.44))
     bar = figure.colorbar(ScalarMappable(norm, _COLOURS), cax=bar_axes)
     bar.outline.set_visible(False)

@@ -20,8 +20,8 @@ from scaler.report.columns import (
     cost_column,
     typed,
 )
-from scaler.report.published import NOTE as PUBLISHED_NOTE
-from scaler.report.published import PUBLISHED_RUN, published_networks
+from scaler.report.pareto.published import NOTE as PUBLISHED_NOTE
+from scaler.report.pareto.published import PUBLISHED_RUN, published_networks
 from scaler.report.run_tables import CURVE, network_table
 from scaler.report.tables import records, rich_table
 from scaler.runs import Run

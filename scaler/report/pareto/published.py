@@ -21,7 +21,7 @@ NOTE = (
 
 def published_networks() -> pd.DataFrame:
     """The packaged table, in the columns of ``pareto.csv``, with ``source``; a paper's FLOPs are macs too."""
-    file = resources.files("scaler.report").joinpath("published_networks.csv")
+    file = resources.files("scaler.report.pareto").joinpath("published_networks.csv")
     with resources.as_file(file) as path:
         frame = pd.read_csv(path)
     named = frame.rename(columns={"family": "base"}).assign(policy="published", macs=frame["flops"])
