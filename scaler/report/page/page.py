@@ -126,7 +126,7 @@ def _scaling_tables(run: Run) -> Iterator[PageTable]:
         "The networks",
         curve,
         (*CURVE_COLUMNS, *SCALING_COLUMNS),
-        "Bold: on the front, for no cheaper network is significantly more accurate. A click on a header sorts.",
+        "Bold: on the front, for no cheaper network is significantly more accurate. Click a header to sort.",
     )
 
 
@@ -139,8 +139,7 @@ def _search_tables(run: Run) -> Iterator[PageTable]:
         "The candidates",
         table.sort_values("accuracy", ascending=False),
         (named, *rest, epochs),
-        "Accuracy on validation images, at the longest training that a candidate got. A click on a header "
-        "sorts.",
+        "Accuracy on validation images after the longest training that a candidate got. Click a header to sort.",
     )
 
 
