@@ -135,7 +135,8 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> N
     from scaler.search.result import result_of, write_result
 
     work, kept = session.work, session.problem.candidates.kept
-    run.write_csv("candidates.csv", candidate_frame(kept, session.problem.candidates.left_out), CSV_FORMATS)
+    frame = candidate_frame(kept, session.problem.candidates.left_out, session.off_budget)
+    run.write_csv("candidates.csv", frame, CSV_FORMATS)
     with output.tracking("Training", work.plan.train_flops) as on_progress:
         seen = run_trials(
             run,
@@ -147,7 +148,8 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> N
             attributes=session.attributes(),
             on_progress=on_progress,
         )
-    result = result_of(session, select(work.experiment, seen))
+    judged = work.space.recipe.validation_images or work.data.sizes["validation"]
+    result = result_of(session, select(work.experiment, seen, validation_images=judged))
     content = write_result(run, result)
     save_pictures(run)
     shown: list[RenderableType] = [
@@ -161,5 +163,6 @@ def _print_candidates(output: Output, session: Session) -> None:
     from scaler.report.columns import PLAN_COLUMNS, candidate_frame
     from scaler.report.tables import records, rich_table
 
-    frame = candidate_frame(session.problem.candidates.kept, session.problem.candidates.left_out)
+    candidates = session.problem.candidates
+    frame = candidate_frame(candidates.kept, candidates.left_out, session.off_budget)
     output.result(records(frame), rich_table(frame, PLAN_COLUMNS))

@@ -61,7 +61,7 @@ class Settings:
     tint: float = 0.2
     noise: float = 0.04
     images: dict[PartName, int] = field(
-        default_factory=lambda: {"train": 96, "validation": 36, "test": 36}, hash=False
+        default_factory=lambda: {"train": 96, "validation": 128, "test": 128}, hash=False
     )
     seed: int = 0
 

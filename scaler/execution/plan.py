@@ -23,12 +23,14 @@ class Plan:
         images: training images, all trainings together.
         train_flops: training FLOPs, all trainings together.
         by_rung: networks that reach each rung.
+        off_budget: trainings of networks that cannot be chosen.
     """
 
     trainings: int
     images: int
     train_flops: float
     by_rung: tuple[int, ...]
+    off_budget: int = 0
 
     def seconds(self, flops_per_second: float, workers: int) -> float:
         """Wall time on so many workers, with a tenth for what they wait for one another."""
@@ -41,7 +43,7 @@ def simulated_plan(strategy: Strategy, experiment: Experiment, images: int) -> P
     The made-up candidates differ by half a point and their seeds by one, as in a short proxy.
     """
     noise = np.random.default_rng(experiment.seed)
-    count, rungs = len(experiment.shares), experiment.rungs
+    count, rungs = len(experiment.epoch_flops), experiment.rungs
     level = 0.6 + 0.005 * noise.standard_normal(count)
     effect = 0.01 * noise.standard_normal((count, experiment.max_seeds, len(rungs)))
     seen: dict[tuple[int, int, int], Observation] = {}
@@ -69,4 +71,5 @@ def plan_of(experiment: Experiment, seen: Sequence[Observation]) -> Plan:
         images=sum(images[(*training, rung)] for training, rung in reached.items()),
         train_flops=spent_flops(experiment, reached),
         by_rung=tuple(sum(top >= rung for top in reached.values()) for rung in range(len(experiment.rungs))),
+        off_budget=sum(network >= len(experiment.shares) for network, _ in reached),
     )

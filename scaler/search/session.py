@@ -13,6 +13,7 @@ from scaler.cost.network_cost import cost
 from scaler.errors import MachineError
 from scaler.runs import all_runs
 from scaler.search.candidates.limits import within
+from scaler.search.candidates.off_budget import OffBudget, off_budget
 from scaler.search.candidates.problem import Problem, experiment, pose
 from scaler.search.space import Space
 from scaler.search.strategies.registry import parse_strategy
@@ -27,11 +28,13 @@ class Session:
     Attributes:
         asked: the space as the user gave it; ``work.space`` is the one searched, fitted to the time budget.
         problem: base, proxy and candidates.
-        work: the trainings.
+        off_budget: networks that are trained only for what they tell.
+        work: the trainings; its networks are the candidates' proxies and then those.
     """
 
     asked: Space
     problem: Problem
+    off_budget: tuple[OffBudget, ...]
     work: Workload
 
     @property
@@ -50,7 +53,7 @@ class Session:
 
     def attributes(self) -> list[Mapping[str, Any]]:
         """What the study's dashboard shows of each candidate."""
-        return [
+        candidates: list[Mapping[str, Any]] = [
             {
                 "network": c.point.name,
                 "alpha": c.coefficients.alpha,
@@ -61,6 +64,8 @@ class Session:
             }
             for c in self.problem.candidates.kept
         ]
+        off = ({"network": n.name, "flops_ratio": n.proxy.ratio} for n in self.off_budget)
+        return [*candidates, *off]
 
 
 def question(asked: Space, settings: Settings) -> dict[str, Any]:
@@ -105,15 +110,26 @@ def prepare(asked: Space, settings: Settings, fitted: Space | None = None) -> Se
     fit = None
     if settings.time_budget is not None and fitted is None:
         fit = partial(fit_images, available=data.sizes["train"], wanted=settings.time_budget)
+    strategy = parse_strategy(space.strategy)
+    off = _off_budget(problem, space, data.native_resolution) if strategy.off_budget else ()
+    networks = [*(c.proxy.spec for c in problem.candidates.kept), *(n.proxy.spec for n in off)]
     work = workload(
         space,
         settings,
-        tuple(candidate.proxy.spec for candidate in problem.candidates.kept),
-        parse_strategy(space.strategy),
-        lambda space, images: experiment(problem, space, images, settings.seed),
+        tuple(networks),
+        strategy,
+        lambda space, images: experiment(problem, off, space, images, settings.seed),
         fit,
     )
-    return Session(asked, problem, work)
+    return Session(asked, problem, off, work)
+
+
+def _off_budget(problem: Problem, space: Space, native_resolution: int) -> tuple[OffBudget, ...]:
+    """Networks off the budget, on images that need not be enlarged unless the space says so."""
+    largest = max(native_resolution, *(c.proxy.spec.resolution for c in problem.candidates.kept))
+    shrink = problem.target.ratio < 1
+    pixels = 4 * largest if space.proxy.upsample else largest
+    return tuple(off_budget(problem.candidates, problem.proxy, problem.exponents, pixels, shrink=shrink))
 
 
 def check_counts(problem: Problem) -> None:

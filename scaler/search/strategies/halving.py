@@ -26,6 +26,7 @@ class Halving:
     """
 
     name = "halving"
+    off_budget = False
     keep: float = 1 / 3
     least: int = 3
 
