@@ -17,8 +17,11 @@ class Ran:
     err: str
 
 
+RunCommand = Callable[..., Ran]
+
+
 @pytest.fixture
-def run(capsys, monkeypatch) -> Callable[..., Ran]:
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> RunCommand:
     """``run("profile", "effnet-b0", "--json")``."""
     monkeypatch.setenv("COLUMNS", "100")
 

@@ -7,7 +7,7 @@ from dataclasses import astuple
 import numpy as np
 
 from scaler.execution.protocol import Experiment
-from scaler.replay.table import Table
+from scaler.replay.table import Array, Table
 from scaler.scaling.shares import Shares, lattice
 
 CENTRE = Shares(1 / 3, 1 / 3, 1 / 3)
@@ -15,7 +15,9 @@ EDGE = Shares(0.0, 0.5, 0.5)
 CORNER = Shares(0.0, 1.0, 0.0)
 
 
-def truth(candidates: list[Shares], optimum: Shares, lead: float = 0.9, rough: float = 0.0, seed: int = 0):
+def truth(
+    candidates: list[Shares], optimum: Shares, lead: float = 0.9, rough: float = 0.0, seed: int = 0
+) -> Array:
     """Last-epoch points of every candidate: a paraboloid about ``optimum`` and some roughness, ``lead``
     points between the best and the median."""
     x = np.array([astuple(c) for c in candidates])
