@@ -82,13 +82,17 @@ def test_which_run_a_command_goes_on_with(tmp_path: Path) -> None:
     (tmp_path / "junk").mkdir()
     (tmp_path / "junk" / "run.yaml").write_text("[")
     assert [run.name for run in all_runs(tmp_path, "search")] == ["b-old", "a-new", "c-other", "d-done"]
-    assert find_unfinished(tmp_path, CONFIGURATION).name == "a-new"
-    assert newest_finished(tmp_path).name == "d-done"
+    assert _name(find_unfinished(tmp_path, CONFIGURATION)) == "a-new"
+    assert _name(newest_finished(tmp_path)) == "d-done"
     made(tmp_path, "b-old", finish=True)
-    assert newest_finished(tmp_path).name == "b-old"
+    assert _name(newest_finished(tmp_path)) == "b-old"
     made(tmp_path, "a-new", finish=True)
     assert find_unfinished(tmp_path, CONFIGURATION) is None
-    assert find_unfinished(tmp_path, other).name == "c-other"
+    assert _name(find_unfinished(tmp_path, other)) == "c-other"
+
+
+def _name(run: Run | None) -> str | None:
+    return run.name if run else None
 
 
 def test_names(tmp_path: Path) -> None:
@@ -126,6 +130,7 @@ with open_run(Path(sys.argv[1]), "first", "search", {}):
 
 def test_one_process_drives_a_run_and_its_death_frees_it(tmp_path: Path) -> None:
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path)], stdout=subprocess.PIPE)
+    assert driver.stdout is not None
     assert driver.stdout.readline() == b"driving\n"
     with pytest.raises(UserError, match=f"is being run by process {driver.pid} on "):
         made(tmp_path, "first", {})

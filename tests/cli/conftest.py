@@ -28,6 +28,8 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     def run_command(*arguments: str) -> Ran:
         with pytest.raises(SystemExit) as end:
             main(arguments)
-        return Ran(end.value.code or 0, *capsys.readouterr())
+        code = end.value.code or 0
+        assert isinstance(code, int)
+        return Ran(code, *capsys.readouterr())
 
     return run_command

@@ -32,6 +32,7 @@ def end(
         program.main([])
     printed = capsys.readouterr()
     assert printed.out == ""
+    assert isinstance(ended.value.code, int)
     return ended.value.code, printed.err
 
 

@@ -32,7 +32,7 @@ flops,macs,params,activations,flops_ratio,feasible,reason
 """
 
 TRIALS = """\
-candidate,seed,rung,epochs,images,train_flops,accuracy,loss,seconds,state
+candidate,seed_index,rung,epochs,images,train_flops,accuracy,loss,seconds,state
 0,0,0,1,10,10,0.40,1.5,1,complete
 1,0,0,1,10,10,0.50,1.4,1,complete
 1,0,1,4,40,40,0.70,1.0,4,complete

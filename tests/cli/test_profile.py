@@ -25,7 +25,8 @@ def profile(run: RunCommand) -> Profile:
     def profile_json(*arguments: str) -> dict[str, Any]:
         ended = run("profile", *arguments, "--json")
         assert (ended.code, ended.err) == (0, "")
-        return json.loads(ended.out)
+        found: dict[str, Any] = json.loads(ended.out)
+        return found
 
     return profile_json
 

@@ -18,6 +18,7 @@ from scaler.networks.layers import (
     Flatten,
     Gate,
     GlobalPool,
+    Layer,
     Linear,
     Norm,
     Pool,
@@ -67,7 +68,7 @@ def test_a_block_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # Trees with 3 input channels at 9 px; expected counts by hand as (params, flops, macs, activations).
-TREES = {
+TREES: dict[str, tuple[Layer, Cost]] = {
     "convolution": (Conv(3, 6, (3, 3), 2, (1, 1)), Cost(162, 162 * 25, 162 * 25, 6 * 25)),
     "bias": (Conv(3, 6, (1, 1), bias=True), Cost(24, 18 * 81, 18 * 81, 6 * 81)),
     "groups": (Conv(3, 6, (3, 3), padding=(1, 1), groups=3), Cost(54, 54 * 81, 54 * 81, 6 * 81)),

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from scaler.cost import latency as latency_module
 from scaler.cost.latency import latency
+from scaler.networks.build import Network
 from scaler.networks.registry import base
 
 SPEC = base("resnet-20")
@@ -30,8 +31,13 @@ def test_median_of_known_times(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_process_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     threads = torch.get_num_threads()
-    seen = []
-    monkeypatch.setattr(latency_module, "_pass", lambda *_: seen.append(torch.get_num_threads()) or 1.0)
+    seen: list[int] = []
+
+    def noting(*_: object) -> float:
+        seen.append(torch.get_num_threads())
+        return 1.0
+
+    monkeypatch.setattr(latency_module, "_pass", noting)
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -42,9 +48,9 @@ def test_the_process_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_pass_is_timed_in_milliseconds() -> None:
-    class Sleeper(torch.nn.Module):
+    class Sleeper(Network):
         def forward(self, x: Tensor) -> Tensor:
             time.sleep(0.02)
             return x
 
-    assert latency_module._pass(Sleeper(), torch.zeros(1)) == pytest.approx(20, rel=1, abs=20)
+    assert latency_module._pass(Sleeper(SPEC), torch.zeros(1)) == pytest.approx(20, rel=1, abs=20)

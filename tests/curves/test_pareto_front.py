@@ -18,7 +18,7 @@ FLOPS = Objective("flops")
 def on_front(
     rows: list[tuple[float, float]], objectives: Sequence[Objective] = (ACCURACY, FLOPS)
 ) -> list[bool]:
-    return front(pd.DataFrame(rows, columns=["accuracy", "flops"]), objectives).tolist()
+    return list(front(pd.DataFrame(rows, columns=["accuracy", "flops"]), objectives))
 
 
 def test_a_network_that_is_dearer_and_worse_is_beaten() -> None:

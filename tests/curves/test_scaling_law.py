@@ -56,11 +56,13 @@ def test_a_known_law_is_found_again() -> None:
 def test_standard_errors_are_those_of_repeated_experiments() -> None:
     noise = np.random.default_rng(0)
     flops = [1e6 * 2**k for k in range(12)]
-    sigma, found = 0.002, []
+    sigma = 0.002
+    found: list[PowerLaw] = []
     for _ in range(60):
         accuracies = np.array(law(flops)) + sigma * noise.standard_normal(len(flops))
-        found.append(fit_power_law(flops, accuracies.tolist(), [sigma] * len(flops)))
-    assert all(isinstance(one, PowerLaw) for one in found)
+        one = fit_power_law(flops, accuracies.tolist(), [sigma] * len(flops))
+        assert isinstance(one, PowerLaw)
+        found.append(one)
     spread = np.std([one.exponent for one in found], ddof=1)
     assert np.mean([one.exponent_stderr for one in found]) == pytest.approx(spread, rel=0.35)
 

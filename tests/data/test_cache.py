@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
@@ -60,9 +61,7 @@ def test_nothing_half_written_stays(
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_is_the_machines_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real error of a real full device, not a pretended one."""
-    monkeypatch.setattr(
-        cache.tempfile, "mkstemp", lambda **_: (os.open("/dev/full", os.O_WRONLY), "/nowhere/x")
-    )
+    monkeypatch.setattr(tempfile, "mkstemp", lambda **_: (os.open("/dev/full", os.O_WRONLY), "/nowhere/x"))
     with pytest.raises(MachineError, match="disk is full"):
         cache.images("set/train", 6, 64, chunks(7, resolution=64))
 

@@ -124,7 +124,7 @@ def test_the_longest_tasks_of_a_batch_come_first(tmp_path: Path) -> None:
 
 @STORAGES
 def test_a_killed_worker_is_replaced(storage: str, tmp_path: Path, undisturbed: list[Observation]) -> None:
-    killed = []
+    killed: list[int] = []
 
     def kill_once(done: float, total: float) -> None:
         if len(noted(tmp_path)) >= 3 and not killed:

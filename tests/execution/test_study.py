@@ -14,7 +14,7 @@ from scaler.errors import MachineError, UserError
 from scaler.execution import study as study_module
 from scaler.execution.process_id import has_ended, this_process
 from scaler.execution.protocol import TrialSpec
-from scaler.execution.study import STALE_AFTER, Failure, Study, StudyAddress
+from scaler.execution.study import STALE_AFTER, Failure, StoredTrial, Study, StudyAddress
 from scaler.execution.trials_table import COLUMNS, FORMATS, observe, trials_table
 from scaler.files import csv_text
 from scaler.training.recipe import Evaluation
@@ -28,6 +28,13 @@ def study(request: pytest.FixtureRequest, tmp_path: Path) -> Study:
     return Study.create(address(request.param, tmp_path), "this")
 
 
+def claimed(study: Study) -> StoredTrial:
+    """The next trial, where there must be one."""
+    trial = study.claim()
+    assert trial is not None
+    return trial
+
+
 def elsewhere(study: Study, monkeypatch: pytest.MonkeyPatch) -> Study:
     """The same study, open in a process on another machine."""
     monkeypatch.setattr(study_module, "this_process", lambda: "12@elsewhere#0")
@@ -38,8 +45,7 @@ def test_tasks_are_claimed_in_order_and_each_once(study: Study) -> None:
     specs = [TrialSpec(3, 0, 1), TrialSpec(1, 0, 0), TrialSpec(2, 1, 2)]
     study.enqueue([*specs, specs[0]], EXPERIMENT, SHOWN)
     other = Study.join(study.address)
-    claimed = [study.claim(), other.claim(), study.claim()]
-    assert [trial.spec for trial in claimed] == specs
+    assert [claimed(one).spec for one in (study, other, study)] == specs
     assert study.claim() is None
     assert other.claim() is None
     study.enqueue(specs, EXPERIMENT, SHOWN)
@@ -48,10 +54,10 @@ def test_tasks_are_claimed_in_order_and_each_once(study: Study) -> None:
 
 def test_a_failed_task_can_be_queued_again(study: Study) -> None:
     study.enqueue([TrialSpec(0, 0, 0)], EXPERIMENT)
-    study.fail(study.claim(), Failure("error", "why"))
+    study.fail(claimed(study), Failure("error", "why"))
     assert study.claim() is None
     study.enqueue([TrialSpec(0, 0, 0)], EXPERIMENT)
-    assert study.claim().spec == TrialSpec(0, 0, 0)
+    assert claimed(study).spec == TrialSpec(0, 0, 0)
     assert [(t.status, t.failure) for t in study.trials()] == [
         ("failed", Failure("error", "why")),
         ("running", None),
@@ -76,7 +82,7 @@ def test_observations_come_back_as_they_were(study: Study) -> None:
 
 def test_optuna_sees_an_ordinary_study(study: Study) -> None:
     study.enqueue([TrialSpec(2, 1, 2), TrialSpec(3, 0, 0)], EXPERIMENT, SHOWN)
-    study.complete(study.claim(), [evaluation(2, 1, epochs) for epochs in (1, 2, 4)])
+    study.complete(claimed(study), [evaluation(2, 1, epochs) for epochs in (1, 2, 4)])
     path = study.address.storage
     backend = optuna.storages.journal.JournalFileBackend
     storage = path if "://" in path else optuna.storages.JournalStorage(backend(path))
@@ -101,7 +107,7 @@ def test_trials_made_by_others_are_left_alone(study: Study) -> None:
     opened.ask()
     opened.enqueue_trial({"x": 2.0})
     study.enqueue([TrialSpec(1, 0, 0)], EXPERIMENT)
-    assert study.claim().spec == TrialSpec(1, 0, 0)
+    assert claimed(study).spec == TrialSpec(1, 0, 0)
     assert study.claim() is None
     assert [trial.spec for trial in study.trials()] == [TrialSpec(1, 0, 0)]
     assert study.release_lost() == []
@@ -112,12 +118,12 @@ def test_trials_of_another_machine_are_lost_when_it_falls_silent(
 ) -> None:
     study.enqueue([TrialSpec(1, 0, 0), TrialSpec(2, 0, 0)], EXPERIMENT)
     other = elsewhere(study, monkeypatch)
-    silent, last_heartbeat = other.claim(), other.claim()
+    silent, last_heartbeat = claimed(other), claimed(other)
     assert study.release_lost() == []
     now = time.time()
-    monkeypatch.setattr(study_module.time, "time", lambda: now + STALE_AFTER)
+    monkeypatch.setattr(time, "time", lambda: now + STALE_AFTER)
     other.heartbeat(last_heartbeat)
-    monkeypatch.setattr(study_module.time, "time", lambda: now + STALE_AFTER + 60)
+    monkeypatch.setattr(time, "time", lambda: now + STALE_AFTER + 60)
     assert [trial.spec for trial in study.release_lost()] == [silent.spec]
     # What it sends after all comes too late, and harms nothing.
     other.complete(silent, [evaluation(1, 0, 1)])
@@ -133,7 +139,9 @@ def test_trials_of_a_dead_process_are_lost_at_once(study: Study, monkeypatch: py
     assert Study.join(study.address).claim()
     process.wait()
     assert [trial.spec for trial in study.release_lost()] == [TrialSpec(1, 0, 0)]
-    assert study.trials()[0].failure.kind == "lost"
+    failure = study.trials()[0].failure
+    assert failure is not None
+    assert failure.kind == "lost"
 
 
 def test_which_processes_are_known_to_be_dead() -> None:

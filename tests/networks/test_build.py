@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from scaler.cost.network_cost import cost
-from scaler.networks.build import Residual, build
+from scaler.networks.build import Network, Residual, build
 from scaler.networks.kernels import DepthwiseConv2d, suits
 from scaler.networks.registry import base
 from scaler.networks.scale import scale, small
@@ -25,13 +25,13 @@ def thin(resolution: int = 16, width: float = 0.125) -> NetworkSpec:
     return scale(small(base("effnet-b0"), resolution), Multipliers(1, width), Rounding(divisor=2))
 
 
-def plain_copy(network: nn.Module) -> nn.Module:
+def plain_copy(network: Network) -> Network:
     """The same network with torch's own convolutions only."""
     copy = build(network.spec)
     copy.load_state_dict(network.state_dict())
-    for part in copy.modules():
-        if isinstance(part, DepthwiseConv2d):
-            part.__class__ = nn.Conv2d
+    wide: list[nn.Module] = [part for part in copy.modules() if isinstance(part, DepthwiseConv2d)]
+    for part in wide:
+        part.__class__ = nn.Conv2d
     return copy
 
 

@@ -16,7 +16,7 @@ DEVIATIONS = (0.4, 0.8, 1.5)
 
 
 def held(position: str, deviation: float, count: int, chosen: Strategy | None = None) -> int:
-    """Worlds of ``count`` whose truth ties and intervals hold; by exhaustive search if not ``chosen``."""
+    """Tables of ``count`` whose best candidate the best set holds; by exhaustive search if not ``chosen``."""
     hits = 0
     for seed in range(count):
         table, mean = make_table(POSITIONS[position], deviation, seed=seed)
@@ -31,7 +31,7 @@ def held(position: str, deviation: float, count: int, chosen: Strategy | None = 
 
 def least(count: int, level: float = CONFIDENCE) -> float:
     """Hits that a right statement falls below once in a thousand times."""
-    return stats.binom.ppf(0.001, count, level)
+    return float(stats.binom.ppf(0.001, count, level))
 
 
 @pytest.mark.parametrize("position", POSITIONS)
@@ -42,7 +42,7 @@ def test_the_best_is_held_at_the_stated_rate(position: str, deviation: float) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [None, "knowledge-gradient", "racing", "halving"])
-def test_the_best_is_held_at_the_stated_rate_over_many_worlds(name: str | None) -> None:
+def test_the_best_is_held_at_the_stated_rate_over_many_tables(name: str | None) -> None:
     count = 200
     chosen = strategy(name) if name else None
     hits = np.array([[held(p, d, count, chosen) for p in POSITIONS] for d in DEVIATIONS])
@@ -51,7 +51,7 @@ def test_the_best_is_held_at_the_stated_rate_over_many_worlds(name: str | None) 
     assert hits.sum() >= least(count * hits.size)
 
 
-def test_ties_are_more_than_all_or_one() -> None:
+def test_a_best_set_is_more_than_all_or_one() -> None:
     # A set that always held everything would cover, and say nothing.
     table, _ = make_table(EDGE, 0.4, seed=3)
     assert len(select(table.experiment, observations(table)).best_set) < 8

@@ -13,7 +13,14 @@ from scaler.files import csv_text
 from scaler.networks.families import efficientnet
 from scaler.networks.scale import effective, scale
 from scaler.networks.spec import NetworkSpec
-from scaler.report.columns import CANDIDATE_COLUMNS, CSV_FORMATS, CURVE_COLUMNS, candidate_frame, curve_frame
+from scaler.report.columns import (
+    CANDIDATE_COLUMNS,
+    CSV_FORMATS,
+    CURVE_COLUMNS,
+    Column,
+    candidate_frame,
+    curve_frame,
+)
 from scaler.report.tables import growth_lines, records, rich_table
 from scaler.scaling.multipliers import Coefficients
 from scaler.scaling.rounding import OFFICIAL, Rounding
@@ -77,9 +84,10 @@ def test_a_row_can_be_json() -> None:
 
 
 def shown(frame: pd.DataFrame, columns: Sequence[Column], width: int = 110) -> list[str]:
-    console = Console(width=width, file=io.StringIO(), highlight=False)
+    file = io.StringIO()
+    console = Console(width=width, file=file, highlight=False)
     console.print(rich_table(frame, columns))
-    return console.file.getvalue().splitlines()
+    return file.getvalue().splitlines()
 
 
 def test_the_terminal_shows_percent_and_drops_what_does_not_vary() -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -69,15 +70,13 @@ def a_triangle() -> pd.DataFrame:
 
 def texts(figure: Figure) -> list[tuple[str, Bbox]]:
     """Every word but those at the ticks, with its box in pixels."""
-    canvas = figure.canvas
-    canvas.draw()
-    renderer = canvas.get_renderer()
+    figure.canvas.draw()
     ticks = {
         id(t) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for t in axis.get_ticklabels()
     }
     found = {id(t): t for t in figure.findobj(Text) if t.get_text().strip() and id(t) not in ticks}
     # An annotation's own extent has its arrow in it.
-    return [(t.get_text(), Text.get_window_extent(t, renderer)) for t in found.values()]
+    return [(t.get_text(), Text.get_window_extent(t)) for t in found.values()]
 
 
 def overlaps(figure: Figure) -> list[tuple[str, str]]:
@@ -94,15 +93,17 @@ def test_a_curve_draws_every_network_with_its_error() -> None:
     figure = draw_curve(a_curve(), "caption")
     containers = figure.axes[0].containers
     assert len(containers) == len(POLICIES)
-    line = containers[0].lines[0]
-    np.testing.assert_allclose(line.get_xdata(), [4e6, 8e6, 16e6, 32e6])
-    np.testing.assert_allclose(line.get_ydata(), [60, 63, 66, 69])
-    bars = containers[0].lines[2][0].get_segments()
+    first = containers[0]
+    assert isinstance(first, ErrorbarContainer)
+    line = first.lines[0]
+    np.testing.assert_allclose(np.asarray(line.get_xdata()), [4e6, 8e6, 16e6, 32e6])
+    np.testing.assert_allclose(np.asarray(line.get_ydata()), [60, 63, 66, 69])
+    bars = first.lines[2][0].get_segments()
     np.testing.assert_allclose(bars[1][:, 1], [62.5, 63.5])
 
 
 @pytest.mark.parametrize("phis", [(1, 2, 3), (0.1, 0.2, 0.3, 0.4, 2)])
-def test_no_words_of_a_curve_overlap_even_where_policies_tie(phis: tuple[float, ...]) -> None:
+def test_no_words_of_a_curve_overlap_even_where_policies_are_equal(phis: tuple[float, ...]) -> None:
     figure = draw_curve(a_curve(phis=phis), "caption " * 20)
     assert overlaps(figure) == []
     assert set(POLICIES) <= {text for text, _ in texts(figure)}
@@ -116,17 +117,17 @@ def test_untrained_networks_leave_an_empty_curve_that_says_so() -> None:
 def test_means_are_over_complete_trainings_of_a_rung() -> None:
     table = means(STOPPED_EARLY)
     highest = at_highest_rung(table).set_index("candidate")
-    assert highest.loc[0, ["rung", "seeds"]].tolist() == [1, 2]
+    assert [highest[name].loc[0] for name in ("rung", "seeds")] == [1, 2]
     assert highest.loc[0, "accuracy"] == pytest.approx(0.72)
     assert highest.loc[0, "accuracy_stderr"] == pytest.approx(0.02)
-    assert np.isnan(highest.loc[1, "accuracy_stderr"])
+    assert np.isnan(highest["accuracy_stderr"].loc[1])
     assert at_shared_rung(table)["accuracy"].tolist() == pytest.approx([0.51, 0.40])
 
 
 def test_the_triangle_compares_equally_long_trainings() -> None:
     figure = draw_triangle(a_triangle(), STOPPED_EARLY, "caption", best_set=(0, 1))
-    coloured = [c for c in figure.axes[0].collections if c.get_array() is not None]
-    np.testing.assert_allclose(coloured[0].get_array(), [51, 40])
+    colours = [c.get_array() for c in figure.axes[0].collections]
+    np.testing.assert_allclose(next(values for values in colours if values is not None), [51, 40])
     assert "after 1 epoch" in figure.axes[1].get_title(loc="left")
     assert overlaps(figure) == []
 
@@ -138,7 +139,7 @@ def test_a_triangle_can_be_drawn_before_any_training() -> None:
 
 def test_a_history_ends_where_a_candidate_was_stopped() -> None:
     figure = draw_history(STOPPED_EARLY, {0: "first", 1: "second"}, "caption", best_set=(0,))
-    lines = [line.get_xdata().tolist() for line in figure.axes[0].lines]
+    lines = [np.asarray(line.get_xdata()).tolist() for line in figure.axes[0].lines]
     assert lines == [[1, 4], [1]]
     words = {text for text, _ in texts(figure)}
     assert "first" in words

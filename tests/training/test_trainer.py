@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from scaler.cost.network_cost import cost
 from scaler.data.batches import Batches, normalisation
-from scaler.data.dataset import DataSet, Part
+from scaler.data.dataset import DataSet, Part, PartName
 from scaler.networks.spec import NetworkSpec
 from scaler.training import checkpoint as files
 from scaler.training.device import Device
@@ -52,11 +52,11 @@ def timeless(evaluations: list[Evaluation]) -> list[Evaluation]:
 def equal(a: object, b: object) -> bool:
     """Equal to the last bit, through dictionaries and lists of tensors."""
     if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
+        return isinstance(b, torch.Tensor) and torch.equal(a, b)
     if isinstance(a, dict):
-        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+        return isinstance(b, dict) and a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
     if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(equal, a, b))
+        return isinstance(b, list | tuple) and len(a) == len(b) and all(map(equal, a, b))
     return a == b
 
 
@@ -71,7 +71,7 @@ def test_fits_a_tiny_set_by_heart() -> None:
     """Labels without any meaning: only a network that is really trained can know them."""
     random = np.random.default_rng(0)
     part = Part(random.integers(0, 256, (16, 8, 8, 3), dtype=np.uint8), np.arange(16) % 4)
-    sizes = {"train": 16, "validation": 16, "test": 16}
+    sizes: dict[PartName, int] = {"train": 16, "validation": 16, "test": 16}
     data = DataSet("noise", tuple("abcd"), sizes, 8, "noise", (), lambda name, resolution: part)
     recipe = Recipe(epochs=30, batch_size=8, learning_rate=1.6, flip=False, shift=0, label_smoothing=0)
     (last,) = run(recipe, stops=(30,), data=data)
@@ -79,7 +79,7 @@ def test_fits_a_tiny_set_by_heart() -> None:
 
 
 def test_counts_images_and_flops(tmp_path: Path) -> None:
-    calls = []
+    calls: list[int] = []
     first, last = run(stops=(1, 3), on_epoch=calls.append)
     spec = prepared(network(), RECIPE, data_set())
     assert (first.epochs, last.epochs) == (1, 3)
@@ -132,7 +132,7 @@ def test_another_process_goes_on_to_the_last_bit(tmp_path: Path) -> None:
 def test_a_finished_training_is_read_not_repeated(tmp_path: Path) -> None:
     file = tmp_path / "c.pt"
     first = run(stops=(1, 3), checkpoint=file)
-    calls = []
+    calls: list[int] = []
     assert run(stops=(1, 3), checkpoint=file, on_epoch=calls.append) == first
     assert run(stops=(1,), checkpoint=file, on_epoch=calls.append) == first[:1]
     assert calls == []
@@ -174,7 +174,7 @@ def test_divergence_is_a_result(tmp_path: Path) -> None:
     assert len(found) == 3
     assert all(evaluation.diverged and evaluation.accuracy == 0 for evaluation in found)
     assert all(math.isnan(evaluation.loss) for evaluation in found)
-    calls = []
+    calls: list[int] = []
     again = run(recipe, stops=(1, 2, 3), checkpoint=file, on_epoch=calls.append)
     assert calls == []
     assert [evaluation.epochs for evaluation in again] == [evaluation.epochs for evaluation in found]
@@ -227,7 +227,7 @@ def test_statistics_are_those_of_the_images_given() -> None:
     part = data_set().part("train", 8)
     batches = Batches(part, 32, normalisation(part))
     measure_statistics(net, batches, CPU)
-    first = net.stem[0]
+    first = net.get_submodule("stem.0")
     norm = next(module for module in first.modules() if isinstance(module, nn.BatchNorm2d))
     conv = next(module for module in first.modules() if isinstance(module, nn.Conv2d))
     maps = [conv(images).detach() for images, _ in batches.evaluation()]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scaler.data.dataset import DataSet, Part
+from scaler.data.dataset import DataSet, Part, PartName
 from scaler.networks.registry import base
 from scaler.networks.scale import scale, small
 from scaler.networks.spec import NetworkSpec
@@ -10,7 +10,7 @@ from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.rounding import Rounding
 
 CLASSES = 4
-SIZES = {"train": 96, "validation": 48, "test": 40}
+SIZES: dict[PartName, int] = {"train": 96, "validation": 48, "test": 40}
 
 
 def stripes(resolution: int, images: int, seed: int) -> Part:

@@ -11,7 +11,7 @@ from scaler.errors import UserError
 from scaler.execution.protocol import Experiment, Observation
 from scaler.replay.table import Table, observations
 from scaler.search.inference.comparison import best_set, compare, seeds_to_decide
-from scaler.search.inference.selection import select
+from scaler.search.inference.selection import Metric, select
 from tests.replay.synthetic import CENTRE, EDGE, make_table
 
 TABLE, MEAN = make_table(EDGE, 0.4, seed=0)
@@ -124,7 +124,9 @@ def test_diverged_never_wins() -> None:
 def test_one_seed_is_less_sure_and_says_so() -> None:
     one = select(TABLE.experiment, seen_of(TABLE, 1))
     assert one.noise_from == "no repeats"
+    assert one.seeds_needed is not None
     assert one.seeds_needed > 1
+    assert one.more_flops is not None
     assert one.more_flops > 0
     assert all(math.isnan(s.accuracy_stderr) for s in one.scores)
     assert len(one.best_set) >= len(select(TABLE.experiment, seen_of(TABLE)).best_set)
@@ -160,7 +162,7 @@ def test_loss_and_accuracy_agree_where_loss_follows_accuracy() -> None:
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "loss"])
-def test_a_single_training(metric: str) -> None:
+def test_a_single_training(metric: Metric) -> None:
     experiment = Experiment((EDGE,), (1.0,), (2,), 1, 0)
     one = Observation(0, 0, 0, 2, 10, 2, 0.5, 1.0, 0.1)
     selection = select(experiment, [one], metric)

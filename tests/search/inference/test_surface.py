@@ -19,11 +19,12 @@ SHARES = tuple(lattice(3))
 def some_values(count: int = 25, seed: int = 0) -> Values:
     generator = np.random.default_rng(seed)
     keys = generator.permutation([(c, r, k) for c in range(10) for r in range(2) for k in range(2)])[:count]
-    return Values(*keys.T, generator.normal(size=len(keys)))
+    candidate, seed_index, rung = keys.T
+    return Values(candidate, seed_index, rung, generator.normal(size=len(keys)))
 
 
 def by_joint_sampling(model: Surface, values: Values, draws: int = 400_000) -> tuple[Array, Array]:
-    """Posterior covariance of qualities from the model's own sum of parts, by regression on samples."""
+    """Posterior covariance of latent values from the model's own sum of parts, by regression on samples."""
     generator = np.random.default_rng(1)
     total = len(values.value)
     prior = np.linalg.cholesky(model.latent[0] + 1e-9 * np.eye(len(model.latent[0])))
@@ -31,11 +32,11 @@ def by_joint_sampling(model: Surface, values: Values, draws: int = 400_000) -> t
     own = model.covariance(values, values)[0] - model.latent[0][np.ix_(values.candidate, values.candidate)]
     rest = generator.normal(size=(draws, total)) @ np.linalg.cholesky(own).T
     seen = latent[:, values.candidate] + rest
-    slope = np.linalg.lstsq(seen, latent, rcond=None)[0]
+    slope: Array = np.linalg.lstsq(seen, latent, rcond=None)[0].astype(np.float64)
     return np.cov((latent - seen @ slope).T), slope
 
 
-def test_foresight_is_the_posterior_covariance() -> None:
+def test_the_prediction_is_the_posterior_covariance() -> None:
     model = Surface(SHARES, (1, 3), SETTINGS[[10]])
     values = some_values()
     sampled, slope = by_joint_sampling(model, values)
@@ -116,7 +117,7 @@ def test_the_noise_is_known_without_repeated_seeds(deviation: float) -> None:
         seen = [o for c in range(15) for o in drawn.observe(TrialSpec(c, 0, 5))]
         posterior, _ = surface.surface_of(drawn.experiment).fit(values_of(seen))
         found.append(100 * posterior.noise**0.5)
-    # A tenth of the variance is the seed_index's, which all candidates share.
+    # A tenth of the variance is the seed's, which all candidates share.
     assert 0.7 < np.median(found) / (deviation * 0.95) < 1.4
 
 

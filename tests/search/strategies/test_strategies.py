@@ -32,7 +32,8 @@ def play(
     shuffle: random.Random | None = None,
 ) -> list[list[TrialSpec]]:
     """All batches of a search in which a training reports every rung that it passes."""
-    seen, batches = {}, []
+    seen: dict[TrialSpec, Observation] = {}
+    batches: list[list[TrialSpec]] = []
     while True:
         told = list(seen.values())
         if shuffle is not None:
