@@ -1,4 +1,4 @@
-"""The engine against what an undisturbed search sees, whatever happens to its processes."""
+"""The scheduler against what an undisturbed search sees, whatever happens to its processes."""
 
 import math
 import os
@@ -112,7 +112,7 @@ def test_progress_grows_to_the_whole(tmp_path: Path) -> None:
     assert batches[-1] == len(seen)
 
 
-def test_the_longest_tasks_of_a_batch_come_first(tmp_path: Path) -> None:
+def test_the_longest_trials_of_a_batch_come_first(tmp_path: Path) -> None:
     study = Study.create(toy_search.address("journal", tmp_path))
     search(EXPERIMENT, Exhaustive(), Toy(tmp_path), study)
     costs = [EXPERIMENT.epoch_flops[trial.spec.candidate] for trial in study.trials()]
@@ -259,7 +259,7 @@ def test_a_training_that_keeps_failing_ends_the_search_until_it_is_run_again(
 ) -> None:
     failing = Failing(Toy(tmp_path), 3, RuntimeError("out of memory"))
     study = Study.create(toy_search.address("journal", tmp_path))
-    with pytest.raises(MachineError, match=r"candidate 4 .* 3 times: RuntimeError: out of memory \(test_eng"):
+    with pytest.raises(MachineError, match=r"candidate 4 .* 3 times: RuntimeError: out of memory \(test_sch"):
         search(EXPERIMENT, STRATEGY, failing, study)
     assert search(EXPERIMENT, STRATEGY, failing, study) == undisturbed
 

@@ -41,7 +41,7 @@ def elsewhere(study: Study, monkeypatch: pytest.MonkeyPatch) -> Study:
     return Study.join(study.address)
 
 
-def test_tasks_are_claimed_in_order_and_each_once(study: Study) -> None:
+def test_trials_are_claimed_in_order_and_each_once(study: Study) -> None:
     specs = [TrialSpec(3, 0, 1), TrialSpec(1, 0, 0), TrialSpec(2, 1, 2)]
     study.enqueue([*specs, specs[0]], EXPERIMENT, SHOWN)
     other = Study.join(study.address)
@@ -52,7 +52,7 @@ def test_tasks_are_claimed_in_order_and_each_once(study: Study) -> None:
     assert study.claim() is None
 
 
-def test_a_failed_task_can_be_queued_again(study: Study) -> None:
+def test_a_failed_trial_can_be_queued_again(study: Study) -> None:
     study.enqueue([TrialSpec(0, 0, 0)], EXPERIMENT)
     study.fail(claimed(study), Failure("error", "why"))
     assert study.claim() is None

@@ -26,7 +26,7 @@ def test_draws_are_new_seeds_of_their_truth() -> None:
     assert last.mean() == pytest.approx(0, abs=0.001)
     # The planted deviations at the last epoch: 0.8 points in all, 30 % of the variance in common.
     assert last.std() == pytest.approx(0.008, rel=0.2)
-    # What repetitions do to all candidates has the size that the table shows, and a little of the noise.
+    # The seed effect, common to all candidates, has the size that the table shows, and a little of the noise.
     shared = TABLE.accuracy[:, :, -1].mean(axis=0).var(ddof=1)
     assert shared * 0.9 < last.mean(axis=1).var() < shared * 1.25 + last.var() / 15
 
@@ -64,7 +64,7 @@ def test_candidates_that_do_not_differ_are_hardly_told_apart() -> None:
     assert spread < 0.5 * table.accuracy[:, :, -1].mean(axis=1).std()
 
 
-def test_early_epochs_tell_nothing_of_luck() -> None:
+def test_early_epochs_tell_nothing_of_the_seed_effect() -> None:
     """Where nothing differs, a candidate's early mean must not foretell its truth, as it does the table's."""
     found = []
     for seed in range(6):
@@ -87,7 +87,7 @@ def test_a_table_without_noise_is_its_own_truth() -> None:
     assert truths(still, 3) == pytest.approx(np.tile(still.accuracy[:, 0, -1], (3, 1)), abs=1e-5)
 
 
-def test_a_loss_has_the_luck_of_its_accuracy() -> None:
+def test_a_loss_has_the_deviations_of_its_accuracy() -> None:
     # The synthetic loss falls by 3 nats for every unit of accuracy.
     simulator = simulator_of(TABLE)
     for seed in range(3):

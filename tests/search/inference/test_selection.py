@@ -88,8 +88,8 @@ def test_the_best_is_chosen_and_all_are_scored() -> None:
 def test_a_score_is_the_mean_of_its_own_trainings_and_is_adjusted_beside_it() -> None:
     # Candidate 0 missed the second seed, which was good to all others.
     seen = [o for o in seen_of(TABLE, 2) if (o.candidate, o.seed_index) != (0, 1)]
-    lucky = [dataclasses.replace(o, accuracy=o.accuracy + 0.05 * (o.seed_index == 1)) for o in seen]
-    score = next(s for s in select(TABLE.experiment, lucky).scores if s.candidate == 0)
+    seen = [dataclasses.replace(o, accuracy=o.accuracy + 0.05 * (o.seed_index == 1)) for o in seen]
+    score = next(s for s in select(TABLE.experiment, seen).scores if s.candidate == 0)
     assert score.accuracy == pytest.approx(TABLE.accuracy[0, 0, LAST])
     assert score.adjusted_accuracy == pytest.approx(score.accuracy + 0.025, abs=0.01)
 
