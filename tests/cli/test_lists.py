@@ -8,7 +8,7 @@ import yaml
 
 from scaler.cost.network_cost import cost
 from scaler.data.registry import DATA
-from scaler.networks.registry import FAMILIES, base, bases
+from scaler.networks.registry import FAMILIES, Family, base, bases
 from scaler.networks.yaml_spec import schema
 from scaler.search.spaces_directory import space_files, spaces_directory
 from tests.cli.conftest import RunCommand
@@ -27,9 +27,8 @@ def test_bases_as_json(run: RunCommand) -> None:
     assert rows["resnet-50"]["macs"] == 4089184256
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_a_base_says_how_it_scales(run: RunCommand, name: str) -> None:
-    family = FAMILIES[name]
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_a_base_says_how_it_scales(run: RunCommand, family: Family) -> None:
     spec = next(iter(family.bases()))
     shown = json.loads(run("bases", spec.name, "--json").out)
     assert (shown["about"], shown["scaling"]) == (family.ABOUT, family.SCALING)

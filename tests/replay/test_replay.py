@@ -52,7 +52,17 @@ def test_a_table_comes_back_as_written(path: Path) -> None:
 
 
 def test_a_run_directory_is_a_table(tmp_path: Path) -> None:
-    columns = ["candidate", "seed", "rung", "epochs", "images", "train_flops", "accuracy", "loss", "state"]
+    columns = [
+        "candidate",
+        "seed_index",
+        "rung",
+        "epochs",
+        "images",
+        "train_flops",
+        "accuracy",
+        "loss",
+        "state",
+    ]
     with (tmp_path / "trials.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(columns)
@@ -291,7 +301,7 @@ def test_the_command(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--strategy", "rading"], "no strategy 'rading'"),
+        (["--strategy", "rading"], "unknown strategy 'rading'"),
         (["--strategy", "racing@much"], "cannot read the strategy 'racing@much'"),
         (["--strategy", "exhaustive@0.1"], "no option budget_fraction"),
         (["--metric", "speed"], "accuracy or loss"),
