@@ -255,7 +255,7 @@ class _Runner:
             counts[trial.spec, kind] += 1
             if kind in TRIES and counts[trial.spec, kind] >= TRIES[kind]:
                 raise MachineError(
-                    f"training candidate {trial.spec.candidate} with the seeds of seed_index "
+                    f"training candidate {trial.spec.candidate} with seed index "
                     f"{trial.spec.seed_index} failed {TRIES[kind]} times: {reason}. "
                     "The same command goes on from here."
                 )

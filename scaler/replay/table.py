@@ -22,7 +22,7 @@ COLUMNS = (
     "share_depth",
     "share_width",
     "share_resolution",
-    "seed",
+    "seed_index",
     "epochs",
     "images",
     "train_flops",
@@ -30,6 +30,8 @@ COLUMNS = (
     "loss",
 )
 _SHARES = list(COLUMNS[1:4])
+#: What columns were called in older tables.
+_OLDER = {"seed": "seed_index"}
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def _read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         raise UserError(f"there is no table {path}") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is no CSV table: {error}") from None
+    frame = frame.rename(columns=_OLDER)
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise UserError(f"{path} lacks the columns {', '.join(missing)}; a table has {', '.join(columns)}")
@@ -140,7 +143,7 @@ def _read_run(path: Path) -> pd.DataFrame:
 
 
 def _to_table(path: Path, frame: pd.DataFrame) -> Table:
-    keys = ["candidate", "seed", "epochs"]
+    keys = ["candidate", "seed_index", "epochs"]
     twice = frame.duplicated(keys)
     if twice.any():
         raise UserError(f"{path} holds {_row_name(frame[twice].iloc[0])} twice")
@@ -181,4 +184,4 @@ def _shares(*printed: float) -> Shares:
 
 
 def _row_name(row: pd.Series | dict[str, float]) -> str:
-    return f"candidate {row['candidate']:.0f}, seed {row['seed']:.0f}, epoch {row['epochs']:.0f}"
+    return f"candidate {row['candidate']:.0f}, seed index {row['seed_index']:.0f}, epoch {row['epochs']:.0f}"

@@ -33,13 +33,13 @@ def row(seed: int, run: Path) -> dict[str, object]:
     """What a search chose, its intervals, and what it trained."""
     found = json.loads((run / "coefficients.json").read_text())
     trials = pd.read_csv(run / "trials.csv")
-    longest = trials.groupby(["candidate", "seed"])[["images", "train_flops"]].max()
+    longest = trials.groupby(["candidate", "seed_index"])[["images", "train_flops"]].max()
     result: dict[str, object] = {"seed": seed, "network": found["network"]}
     for axis in AXES:
         result[axis] = round(found[axis], 4)
         result[f"{axis}_low"], result[f"{axis}_high"] = (round(v, 4) for v in found["intervals"][axis])
     result |= {
-        "ties": len(found["ties"]),
+        "best_set": len(found["best_set"]),
         "trainings": len(longest),
         "images": int(longest["images"].sum()),
         "train_flops": int(longest["train_flops"].sum()),

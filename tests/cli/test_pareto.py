@@ -14,6 +14,7 @@ from scaler.cli.pareto import pareto
 from scaler.cli.plot import plot
 from scaler.errors import UserError
 from scaler.report.columns import CSV_FORMATS, curve_frame
+from tests.search.answers import an_answer
 
 SPACE = {
     "base": "effnet-b0",
@@ -77,7 +78,7 @@ def searched(results: Path, name: str) -> Path:
     with runs.open_run(results, name, "search", {"space": SPACE, "data_fingerprint": "a"}) as run:
         run.write_text("candidates.csv", CANDIDATES)
         run.write_text("trials.csv", TRIALS)
-        run.write_json("coefficients.json", {"candidate": 1, "ties": [1, 0]})
+        run.write_json("coefficients.json", an_answer(("1-1-2", "depth-only")))
         run.finish()
     return run.path
 

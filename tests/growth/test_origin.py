@@ -16,8 +16,9 @@ from scaler.search.result import COEFFICIENTS_FILE, SearchResult, read_result
 SPACE = """
 about: a test
 grid: {{lattice: {lattice}}}
+base: resnet-20
 data: digits
-proxy: {{resolution: 8, width: 0.05, divisor: 1, upsample: true}}
+proxy: {{resolution: 8, width: 0.3, divisor: 1, upsample: true}}
 recipe: {{epochs: 1, images: 64, batch_size: 32, validation_images: 50}}
 rungs: [1]
 seeds: 1
@@ -33,6 +34,7 @@ def run(*arguments: str) -> int:
 
 def searched(folder: Path, *more: str, lattice: int = 1) -> SearchResult:
     """The answer of a small search; everything lies in ``folder``."""
+    folder.mkdir(exist_ok=True)
     (folder / "space.yaml").write_text(SPACE.format(lattice=lattice))
     where = ("--space", str(folder / "space.yaml"), "--results", str(folder), "--workers", "1")
     assert run("search", "--name", "one", *where, *more) == 0
@@ -57,10 +59,10 @@ def is_candidate(row: dict[str, str], folder: Path, network: str) -> bool:
     "limits",
     [
         (),
-        ("--max-params", "8M"),  # leaves the first candidates out, so that all places move
-        ("--max-activations", "9.6M"),
-        ("--base", "resnet-20"),
-        ("--se", "8", "--base", "resnet-20"),
+        ("--max-params", "450K"),  # leaves the first candidates out, so that all places move
+        ("--max-activations", "320K"),
+        ("--base", "effnet-b0"),
+        ("--se", "8"),
         ("--budget", "1.5x"),
         ("--data", "fractals"),
     ],
@@ -73,10 +75,7 @@ def test_the_chosen_network_grows_whatever_changed_the_candidates(
 
 
 def test_limits_leave_candidates_out(tmp_path: Path) -> None:
-    everything = searched(tmp_path / "all" if (tmp_path / "all").mkdir() is None else tmp_path)
-    fewer = searched(
-        tmp_path / "few" if (tmp_path / "few").mkdir() is None else tmp_path, "--max-params", "8M"
-    )
+    everything, fewer = searched(tmp_path / "all"), searched(tmp_path / "few", "--max-params", "450K")
     assert fewer.policies.keys() < everything.policies.keys()
     assert next(iter(fewer.policies)) != next(iter(everything.policies))
 
@@ -90,8 +89,8 @@ def test_another_base_after_the_search_is_no_search_of_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     searched(tmp_path)
-    assert run("scale", "--search", "one", "--base", "resnet-20", "--results", str(tmp_path)) == 2
-    assert "is a search of effnet-b0, not of resnet-20" in capsys.readouterr().err
+    assert run("scale", "--search", "one", "--base", "effnet-b0", "--results", str(tmp_path)) == 2
+    assert "is a search of resnet-20, not of effnet-b0" in capsys.readouterr().err
 
 
 def test_a_changed_space_file_does_not_change_what_grows(tmp_path: Path) -> None:

@@ -89,8 +89,8 @@ def test_a_run_directory_is_a_table(tmp_path: Path) -> None:
     ("change", "message"),
     [
         (lambda text: text.replace("accuracy,", "acc,"), "lacks the columns accuracy"),
-        (lambda text: "\n".join(text.splitlines()[:-1]), "lacks candidate 14, seed 3, epoch 6"),
-        (lambda text: text + text.splitlines()[-1] + "\n", "candidate 14, seed 3, epoch 6 twice"),
+        (lambda text: "\n".join(text.splitlines()[:-1]), "lacks candidate 14, seed index 3, epoch 6"),
+        (lambda text: text + text.splitlines()[-1] + "\n", "candidate 14, seed index 3, epoch 6 twice"),
         (lambda text: text.replace("0.250000,", "oops,").replace(",0.25,", ",oops,"), "'oops', which is no"),
         (lambda text: "\n".join(text.splitlines()[:2]) + "\n", "holds no training"),
         (lambda text: "", "is no CSV table"),
