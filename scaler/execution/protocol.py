@@ -83,11 +83,6 @@ class Strategy(Protocol):
         """As on the command line."""
         ...
 
-    @property
-    def off_budget(self) -> bool:
-        """Whether it may train networks off the budget."""
-        ...
-
     def ask(self, experiment: Experiment, seen: Sequence[Observation]) -> list[TrialSpec]:
         """The next trainings; an empty list ends the search."""
         ...

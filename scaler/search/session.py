@@ -16,6 +16,7 @@ from scaler.search.candidates.limits import within
 from scaler.search.candidates.off_budget import OffBudget, off_budget
 from scaler.search.candidates.problem import Problem, experiment, pose
 from scaler.search.space import Space
+from scaler.search.strategies.law import LawOfGrowth
 from scaler.search.strategies.registry import parse_strategy
 from scaler.search.time_budget import fit_images
 from scaler.search.workload import Settings, Workload, workload
@@ -111,7 +112,9 @@ def prepare(asked: Space, settings: Settings, fitted: Space | None = None) -> Se
     if settings.time_budget is not None and fitted is None:
         fit = partial(fit_images, available=data.sizes["train"], wanted=settings.time_budget)
     strategy = parse_strategy(space.strategy)
-    off = _off_budget(problem, space, data.native_resolution) if strategy.off_budget else ()
+    off: tuple[OffBudget, ...] = ()
+    if isinstance(strategy, LawOfGrowth) and strategy.off_budget:
+        off = _off_budget(problem, space, data.native_resolution)
     networks = [*(c.proxy.spec for c in problem.candidates.kept), *(n.proxy.spec for n in off)]
     work = workload(
         space,

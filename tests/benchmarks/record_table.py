@@ -1,9 +1,10 @@
 """Record a table of trainings of networks on and off the budget, for replays.
 
-``python -m tests.benchmarks.record_table SPACE OUTPUT.csv --parts candidate:0-3,off:0-1,larger:0-1`` trains the
-candidates of a search space, the networks off the budget, and the candidates' directions at ``--larger`` times
-the base's FLOPs, each with the seeds of its part, to the last rung; every rung is kept. A training that is in
-``OUTPUT.jsonl`` already is not done again, so that a recording goes on, also in several processes.
+``python -m tests.benchmarks.record_table SPACE OUTPUT.csv --parts candidate:0-3,off:0-1,larger:0-1``
+trains the candidates of a search space, the networks off the budget, and the candidates' directions at
+``--larger`` times the base's FLOPs, each with the seeds of its part, to the last rung; every rung is kept.
+A training that is in ``OUTPUT.jsonl`` already is not done again, so that a recording goes on, also in
+several processes.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from pathlib import Path
 
 import torch
 
-from scaler.execution.proxy_training import ProxyTraining
 from scaler.execution.protocol import TrialSpec
+from scaler.execution.proxy_training import ProxyTraining
 from scaler.networks.spec import NetworkSpec
-from scaler.replay.table import Recorded, table_of, write_table
+from scaler.replay.table import Recorded, recorded_frame, write_table
 from scaler.scaling.shares import Shares
 from scaler.search.candidates.enumeration import enumerate_candidates
 from scaler.search.candidates.grid import grid_points
@@ -28,8 +29,7 @@ from scaler.search.candidates.off_budget import Octaves, octaves, off_budget
 from scaler.search.candidates.problem import effective_shares, pose
 from scaler.search.candidates.realise import Target
 from scaler.search.space import Space, read_space
-from scaler.search.workload import Settings, training_images
-from scaler.training.recipe import training_flops
+from scaler.search.workload import Settings
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,6 @@ class Network:
     shares: Shares | None
     octaves: Octaves
     spec: NetworkSpec
-    flops: int
 
 
 def networks(space: Space, classes: int, pixels: int, larger: float) -> list[Network]:
@@ -52,7 +51,7 @@ def networks(space: Space, classes: int, pixels: int, larger: float) -> list[Net
     def of(kind: str, candidates: object) -> Iterator[Network]:
         for c in candidates.kept:  # type: ignore[attr-defined]
             shares, at = effective_shares(c, powers), octaves(c.proxy.effective, powers)
-            yield Network(kind, c.point.name, shares, at, c.proxy.spec, c.proxy.cost.flops)
+            yield Network(kind, c.point.name, shares, at, c.proxy.spec)
 
     target = Target(larger, space.tolerance)
     points = grid_points(space.grid, larger, powers)
@@ -60,7 +59,7 @@ def networks(space: Space, classes: int, pixels: int, larger: float) -> list[Net
     off = off_budget(problem.candidates, problem.proxy, powers, pixels)
     return [
         *of("candidate", problem.candidates),
-        *(Network("off", o.name, None, o.octaves, o.proxy.spec, o.proxy.cost.flops) for o in off),
+        *(Network("off", o.name, None, o.octaves, o.proxy.spec) for o in off),
         *(n for n in of("larger", raised) if n.spec.resolution <= pixels),
     ]
 
@@ -109,7 +108,7 @@ def main() -> None:
         with log.open("a") as file:
             file.write(json.dumps({"network": network, "seed_index": seed, "evaluations": rows}) + "\n")
         training.checkpoint(trial).unlink(missing_ok=True)
-    write(asked.output, found, log, training_images(space, data), space)
+    write(asked.output, found, log)
 
 
 def claimed(output: Path, network: int, seed: int) -> bool:
@@ -123,14 +122,12 @@ def claimed(output: Path, network: int, seed: int) -> bool:
     return False
 
 
-def write(output: Path, found: list[Network], log: Path, images: int, space: Space) -> None:
+def write(output: Path, found: list[Network], log: Path) -> None:
     """The table of all that was recorded so far."""
-    recorded = [
-        Recorded(n.kind, n.name, n.shares, n.octaves, float(training_flops(n.flops, images))) for n in found
-    ]
+    networks = [Recorded(n.kind, n.name, n.shares, n.octaves) for n in found]
     trainings = [json.loads(line) for line in log.read_text().splitlines()]
     command = f"python -m tests.benchmarks.record_table {output.stem}.yaml {output.name}"
-    write_table(table_of(output.stem, recorded, space.rungs, trainings), output, command)
+    write_table(recorded_frame(networks, trainings), output, command)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from scaler.execution.training_cost import exhaustive_flops, highest_rungs, spen
 from scaler.replay.evaluation import replays, run, score
 from scaler.replay.proxy_agreement import proxy_correlation
 from scaler.replay.simulator import simulator_of
-from scaler.replay.table import Table, observations, read_table, write_table
+from scaler.replay.table import Table, frame_of, observations, read_table, write_table
 from scaler.report.search_report import warning
 from scaler.search.inference.rank_correlation import rank_correlation
 from scaler.search.strategies.knowledge_gradient import KnowledgeGradient, spread_out
@@ -36,7 +36,7 @@ def spent(table: Table, seen: Sequence[Observation]) -> float:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    write_table(TABLE, tmp_path / "made.csv", "made up")
+    write_table(frame_of(TABLE), tmp_path / "made.csv", "made up")
     return tmp_path / "made.csv"
 
 

@@ -13,7 +13,6 @@ class Exhaustive:
     """Trains every candidate with the seeds of every seed_index up to the last rung."""
 
     name = "exhaustive"
-    off_budget = False
 
     def ask(self, experiment: Experiment, seen: Sequence[Observation]) -> list[TrialSpec]:
         """All trainings at once, then none."""

@@ -26,7 +26,6 @@ class Halving:
     """
 
     name = "halving"
-    off_budget = False
     keep: float = 1 / 3
     least: int = 3
 

@@ -14,7 +14,6 @@ class OneSeed:
     """Exhaustive search with the seeds of the first seed_index only."""
 
     name: str = "one-seed"
-    off_budget: bool = False
 
     def ask(self, experiment: Experiment, seen: Sequence[Observation]) -> list[TrialSpec]:
         """All trainings at once, then none."""

@@ -34,8 +34,6 @@ class OptunaBaseline:
     early and sample by TPE, Optuna's default.
     """
 
-    off_budget = False
-
     def __init__(self, name: Baseline, budget_fraction: float = 0.1) -> None:
         self.name = name
         self.budget_fraction = budget_fraction

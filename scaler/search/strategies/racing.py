@@ -38,7 +38,6 @@ class Racing:
     batch: int = 4
     tolerance: float = 0.0005
     name: str = "racing"
-    off_budget: bool = False
 
     def budget(self, experiment: Experiment) -> float:
         """The most training FLOPs that will be spent."""

@@ -20,7 +20,6 @@ class Random:
 
     budget_fraction: float = 0.1
     name: str = "random"
-    off_budget: bool = False
 
     def ask(self, experiment: Experiment, seen: Sequence[Observation]) -> list[TrialSpec]:
         """All trainings at once, then none."""

@@ -4,13 +4,13 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scaler.search.inference.surface import SETTINGS, Surface, Values, values_of
 
 from scaler.execution.protocol import TrialSpec
 from scaler.replay.simulator import simulator_of
 from scaler.replay.table import Array, observations
 from scaler.scaling.shares import lattice
 from scaler.search.inference import surface
-from scaler.search.inference.surface import SETTINGS, Surface, Values, values_of
 from tests.replay.synthetic import CENTRE, CORNER, EDGE, make_table
 
 SHARES = tuple(lattice(3))
