@@ -164,8 +164,7 @@ def simulator_of(table: Table) -> Simulator:
 def _known(table: Table) -> NDArray[np.bool_]:
     """``[C]``: candidates whose direction was recorded further up."""
     assert table.larger is not None
-    known: NDArray[np.bool_] = np.isfinite(table.larger.accuracy[:, :, -1]).any(axis=1)
-    return known
+    return np.asarray(np.isfinite(table.larger.accuracy[:, :, -1]).any(axis=1))
 
 
 def _larger(table: Table) -> Array:
