@@ -12,6 +12,8 @@ from scaler.execution.training_cost import highest_rungs, spent_flops
 
 #: A simulation with more rounds than this would be a strategy that never ends.
 MOST_ROUNDS = 10_000
+#: Of made-up accuracies from seed to seed.
+SIMULATED_DEVIATION = 0.01
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,19 @@ class Plan:
 
 
 def simulated_plan(strategy: Strategy, experiment: Experiment, images: int) -> Plan:
-    """Run a strategy on made-up accuracies to see what it would train.
+    """What a strategy would train, by its course on made-up accuracies."""
+    return plan_of(experiment, simulated_course(strategy, experiment, images))
 
-    The made-up candidates differ by half a point and their seeds by one, as in a short proxy.
+
+def simulated_course(strategy: Strategy, experiment: Experiment, images: int) -> list[Observation]:
+    """Run a strategy on made-up accuracies.
+
+    The made-up networks differ by half a point and their seeds by one, as in a short proxy.
     """
     noise = np.random.default_rng(experiment.seed)
     count, rungs = len(experiment.epoch_flops), experiment.rungs
     level = 0.6 + 0.005 * noise.standard_normal(count)
-    effect = 0.01 * noise.standard_normal((count, experiment.max_seeds, len(rungs)))
+    effect = SIMULATED_DEVIATION * noise.standard_normal((count, experiment.max_seeds, len(rungs)))
     seen: dict[tuple[int, int, int], Observation] = {}
     for _ in range(MOST_ROUNDS):
         trials = strategy.ask(experiment, list(seen.values()))
@@ -59,7 +66,7 @@ def simulated_plan(strategy: Strategy, experiment: Experiment, images: int) -> P
                 seen[c, s, rung] = Observation(
                     c, s, rung, rungs[rung], images * rungs[rung], flops, accuracy, 2 - accuracy, 0.0
                 )
-    return plan_of(experiment, list(seen.values()))
+    return list(seen.values())
 
 
 def plan_of(experiment: Experiment, seen: Sequence[Observation]) -> Plan:

@@ -155,7 +155,7 @@ def prepare_scale(
         space,
         settings,
         tuple(network.proxy.spec for network in networks),
-        Exhaustive(),
+        lambda space: Exhaustive(),
         lambda space, images: _experiment(networks, space, images, settings.seed),
     )
     return ScaleUp(origin, native, proxy, networks, work)

@@ -93,7 +93,7 @@ def workload(
     space: Space,
     settings: Settings,
     networks: tuple[NetworkSpec, ...],
-    strategy: Strategy,
+    strategy: Callable[[Space], Strategy],
     pose: Callable[[Space, int], Experiment],
     fit: Callable[[Space, float], Space] | None = None,
 ) -> Workload:
@@ -103,7 +103,7 @@ def workload(
         space: data, proxy and recipe.
         settings: the user's.
         networks: what is trained, by candidate.
-        strategy: decides what is trained.
+        strategy: of a space: decides what is trained.
         pose: the experiment of a space, for so many training images an epoch.
         fit: the space that fits a time budget, from a space and the seconds that it would take.
 
@@ -116,10 +116,10 @@ def workload(
     speed, workers = _speed_and_workers(networks[len(networks) // 2], space.recipe, settings)
 
     def planned(space: Space) -> Workload:
-        images = training_images(space, data)
+        images, chosen = training_images(space, data), strategy(space)
         experiment = pose(space, images)
-        plan = simulated_plan(strategy, experiment, images)
-        return Workload(space, settings, networks, data, request, experiment, strategy, plan, speed, workers)
+        plan = simulated_plan(chosen, experiment, images)
+        return Workload(space, settings, networks, data, request, experiment, chosen, plan, speed, workers)
 
     work = planned(space)
     # A second look, because rounding to batches and rungs is coarse.
