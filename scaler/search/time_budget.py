@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from scaler.search.space import Space
 
-#: No fewer training images than this, and than so many a class: with fewer, networks learn too little to differ.
+#: What a strategy spends is cut to no fewer full trainings of candidates than this.
 FEWEST_IMAGES, FEWEST_OF_A_CLASS = 500, 32
 #: What a strategy spends is cut to no fewer trainings at the budget than this.
 FEWEST_TRAININGS = 4
