@@ -30,9 +30,11 @@ def search(
     data_root: options.DataRoot = None,
     strategy: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME", help="Which trainings are run, e.g. knowledge-gradient@0.15 or exhaustive."
-        ),
+        typer.Option(metavar="NAME", help="Which trainings are run, e.g. law@0.15 or exhaustive."),
+    ] = None,
+    up_to: Annotated[
+        str | None,
+        typer.Option(metavar="16x", help="Largest size that growth is asked about, as a factor on the base."),
     ] = None,
     se: options.Se = None,
     se_skip_last_stage: options.SeSkipLastStage = False,
@@ -71,14 +73,14 @@ def search(
     Example: scaler search --base effnet-b0 --budget 2x
     """
     from scaler.report.search_report import session_lines
-    from scaler.scaling.budget import parse_count
+    from scaler.scaling.budget import parse_count, parse_factor
     from scaler.search.session import fitted_before, prepare
     from scaler.search.space import read_space
     from scaler.search.workload import Settings
 
     output = Output(json, quiet)
     asked = read_space(space or _DEFAULT_SPACE).override(
-        base=base, budget=budget, data=data, strategy=strategy, seeds=seeds
+        base=base, budget=budget, data=data, strategy=strategy, seeds=seeds, up_to=parse_factor(up_to)
     )
     asked = asked.with_se(se, skip_last_stage=se_skip_last_stage)
     asked = asked.with_limits(
