@@ -130,6 +130,7 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> N
     """Run the trainings, write the run's files, print the result."""
     from scaler.execution.run_trials import CHECKPOINTS, run_trials
     from scaler.report.columns import CSV_FORMATS, candidate_frame
+    from scaler.report.law_report import law_lines
     from scaler.report.pictures import save_pictures
     from scaler.report.search_report import RESULT_COLUMNS, result_frame, result_lines
     from scaler.report.tables import rich_table
@@ -155,6 +156,7 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> N
     content = write_result(run, result)
     save_pictures(run)
     shown: list[RenderableType] = [
+        *law_lines(result),
         rich_table(result_frame(kept, result), RESULT_COLUMNS),
         *result_lines(result, seen),
     ]

@@ -10,7 +10,6 @@ from scaler.cost.network_cost import cost
 from scaler.execution.plan import Plan
 from scaler.execution.protocol import Observation
 from scaler.report.columns import Column, percent
-from scaler.report.law_report import law_lines
 from scaler.scaling.budget import format_count
 from scaler.search.candidates.candidate import Candidate
 from scaler.search.candidates.realise import Scalable
@@ -139,8 +138,7 @@ def result_frame(candidates: Sequence[Candidate], result: SearchResult) -> pd.Da
 
 
 def result_lines(result: SearchResult, seen: Sequence[Observation]) -> Iterator[str]:
-    """The answer, in sentences: what growth buys, the choice, and how sure that is."""
-    yield from law_lines(result)
+    """The choice, in sentences, and how sure it is."""
     values = {"alpha": result.alpha, "beta": result.beta, "gamma": result.gamma}
     listed = ", ".join(
         f"{name} = {value:.3f} [{result.intervals[name][0]:.3f}, {result.intervals[name][1]:.3f}]"

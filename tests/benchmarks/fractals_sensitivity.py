@@ -15,13 +15,14 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from scaler.data.registry import load
 from scaler.scaling.multipliers import Multipliers
 from scaler.search.candidates.proxy_base import bases
 from scaler.search.space import read_space
 from scaler.seeds import derive
-from scaler.training.device import Device, cores, settle
+from scaler.training.device import Device, cores, keep_memory
 from scaler.training.recipe import TrainingSeeds
 from scaler.training.trainer import train
 
@@ -37,7 +38,8 @@ VARIANTS = {
 
 def trained(variant: str, seed: int, jobs: int) -> dict[str, str | int | float]:
     """One training, as a row of the table."""
-    settle(jobs)
+    torch.set_num_threads(max(1, cores() // jobs))
+    keep_memory()
     space = read_space(SPACE)
     data = load("fractals", largest_resolution=2 * space.proxy.resolution)
     _, proxy = bases(space, len(data.classes))

@@ -6,7 +6,7 @@ import torch
 
 from scaler.errors import UserError
 from scaler.training import device
-from scaler.training.device import Device, cores, resolve, settle
+from scaler.training.device import Device, cores, resolve
 
 
 @pytest.fixture
@@ -68,18 +68,6 @@ def test_cores_follow_the_affinity_mask() -> None:
         assert cores() == 1
     finally:
         os.sched_setaffinity(0, allowed)
-
-
-@pytest.mark.parametrize(("processes", "threads"), [(1, 8), (2, 4), (3, 2), (8, 1), (20, 1)])
-def test_processes_times_threads_never_exceed_the_cores(
-    monkeypatch: pytest.MonkeyPatch, processes: int, threads: int
-) -> None:
-    monkeypatch.setattr(device, "cores", lambda: 8)
-    before = torch.get_num_threads()
-    try:
-        assert settle(processes) == torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(before)
 
 
 def test_place_keeps_values_and_changes_the_layout() -> None:

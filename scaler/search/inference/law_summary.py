@@ -57,6 +57,14 @@ class Waypoint:
 
 
 @dataclass(frozen=True)
+class Worth:
+    """What a direction is worth: its mean over the ladder, less that of the best direction (accuracy, <= 0)."""
+
+    shares: Shares
+    worth: float
+
+
+@dataclass(frozen=True)
 class LawSummary:
     """What the law says beyond the choice.
 
@@ -65,6 +73,7 @@ class LawSummary:
         early: gains at the base as the first rung's trainings alone tell them; empty with one rung.
         early_epochs: of these; 0 with one rung.
         path: where FLOPs should go, at the sizes of the ladder.
+        surface: the worth of directions all over the triangle of shares.
         beats: probability that the chosen direction is better than a single dimension, by axis and size.
         additive: probability that accuracy is a sum of three functions of one axis each (0.4 beforehand).
         lack_of_fit: p value of the F test of the additive law against repeated seeds; None without repeats.
@@ -78,6 +87,7 @@ class LawSummary:
     early: tuple[Gain, ...]
     early_epochs: int
     path: tuple[Waypoint, ...]
+    surface: tuple[Worth, ...]
     beats: dict[str, dict[str, float]]
     additive: float
     lack_of_fit: float | None
@@ -108,6 +118,7 @@ def summary(
         early=early,
         early_epochs=epochs,
         path=tuple(_waypoint(fit, direction, size) for size in ladder(experiment)),
+        surface=_surface(experiment, fit),
         beats=_beats(experiment, fit, chosen),
         additive=fit.additive,
         lack_of_fit=test.p if test else None,
@@ -152,6 +163,18 @@ def _waypoint(fit: Fit, direction: Array, size: float) -> Waypoint:
         low=(float(low[0]), float(low[1]), float(low[2])),
         high=(float(high[0]), float(high[1]), float(high[2])),
         better=float(posterior.mean[best] - posterior.mean[-1]),
+    )
+
+
+def _surface(experiment: Experiment, fit: Fit) -> tuple[Worth, ...]:
+    """The mean latent value of directions over the ladder; own parts left out."""
+    shares, sizes = directions(DIVISIONS), ladder(experiment)
+    octaves = np.concatenate([shares * np.log2(size) for size in sizes])
+    over_ladder = np.tile(np.eye(len(shares)), len(sizes)) / len(sizes)
+    mean = fit.posterior(latent_values(octaves).weighted(over_ladder)).mean
+    return tuple(
+        Worth(Shares(*map(float, row)), float(value - mean.max()))
+        for row, value in zip(shares, mean, strict=True)
     )
 
 
