@@ -17,8 +17,8 @@ from scaler.search.inference.questions import Array, directions, gains, latent_v
 AXES = tuple(CORNERS)
 #: The level of intervals of gains.
 LEVEL = 0.9
-#: Divisions of the triangle on which the best direction at a size is sought.
-DIVISIONS = 20
+#: Divisions of the triangle: where the best direction at a size is sought, and where the surface is drawn.
+DIVISIONS, SURFACE_DIVISIONS = 10, 20
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Waypoint:
 
 @dataclass(frozen=True)
 class Worth:
-    """What a direction is worth: its mean over the ladder, less that of the best direction (accuracy, <= 0)."""
+    """What a direction is worth: its mean over the ladder, less that of the best one (accuracy, <= 0)."""
 
     shares: Shares
     worth: float
@@ -168,7 +168,7 @@ def _waypoint(fit: Fit, direction: Array, size: float) -> Waypoint:
 
 def _surface(experiment: Experiment, fit: Fit) -> tuple[Worth, ...]:
     """The mean latent value of directions over the ladder; own parts left out."""
-    shares, sizes = directions(DIVISIONS), ladder(experiment)
+    shares, sizes = directions(SURFACE_DIVISIONS), ladder(experiment)
     octaves = np.concatenate([shares * np.log2(size) for size in sizes])
     over_ladder = np.tile(np.eye(len(shares)), len(sizes)) / len(sizes)
     mean = fit.posterior(latent_values(octaves).weighted(over_ladder)).mean
