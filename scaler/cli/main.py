@@ -15,6 +15,7 @@ import typer
 
 from scaler.cli.bases import bases
 from scaler.cli.data import data
+from scaler.cli.export import export
 from scaler.cli.pareto import pareto
 from scaler.cli.plot import plot
 from scaler.cli.profile import profile
@@ -38,7 +39,7 @@ def _program() -> None:
     """Keep ``scaler COMMAND`` even where one command alone is registered."""
 
 
-for command in (search, scale, pareto, plot, profile, replay, bases, spaces, data):
+for command in (search, scale, pareto, plot, export, profile, replay, bases, spaces, data):
     app.command()(command)
 
 

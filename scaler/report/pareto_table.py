@@ -9,11 +9,24 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from scaler.curves.pareto import Objective, front, resolve
-from scaler.report.columns import CURVE_COLUMNS, EPOCHS_COLUMN, RUN_COLUMN
+from scaler.curves.pareto import Objective, front, is_objective, resolve
+from scaler.report.columns import (
+    CURVE_COLUMNS,
+    EPOCHS_COLUMN,
+    NETWORK_COLUMN,
+    RUN_COLUMN,
+    SCALING_COLUMNS,
+    Column,
+    cost_column,
+    typed,
+)
+from scaler.report.published import NOTE as PUBLISHED_NOTE
+from scaler.report.published import PUBLISHED_RUN, published_networks
 from scaler.report.run_tables import CURVE, network_table
 from scaler.report.tables import records, rich_table
 from scaler.runs import Run
+
+_KNOWN = {column.name for column in (*CURVE_COLUMNS, *SCALING_COLUMNS)}
 
 
 @dataclass(frozen=True)
@@ -30,10 +43,17 @@ class ParetoTable:
     objectives: tuple[Objective, ...]
     notes: tuple[str, ...]
 
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What people read of it."""
+        costs = [name for name in self.frame if is_objective(str(name)) and name not in _KNOWN]
+        extra = [cost_column(str(name)) for name in costs if not str(name).endswith("_stderr")]
+        known = [NETWORK_COLUMN if c.name == "network" else c for c in CURVE_COLUMNS]
+        return (RUN_COLUMN, *known[:-2], *extra, EPOCHS_COLUMN, *known[-2:])
+
     def rich(self) -> Table:
         """For the terminal."""
-        columns = (RUN_COLUMN, *CURVE_COLUMNS[:-2], EPOCHS_COLUMN, *CURVE_COLUMNS[-2:])
-        return rich_table(self.frame, columns)
+        return rich_table(self.frame, self.columns)
 
     def json(self) -> dict[str, Any]:
         """Plain data."""
@@ -41,8 +61,19 @@ class ParetoTable:
         return {"objectives": names, "networks": records(self.frame)}
 
 
-def pareto_table(runs: Sequence[Run], objectives: Sequence[Objective]) -> ParetoTable:
+def pareto_table(
+    runs: Sequence[Run], objectives: Sequence[Objective], *, strict: bool = False, published: bool = False
+) -> ParetoTable:
     """The networks of all runs together, and the front among them.
+
+    Accuracies of runs that differ in data, proxy or recipe do not compare: each such ground has a front of
+    its own, and so have published networks. Costs alone compare everywhere.
+
+    Args:
+        runs: scalings and searches.
+        objectives: two or more.
+        strict: the plain rule, without standard errors.
+        published: published networks as well.
 
     Raises:
         UserError: a run has no networks, or no column for an objective.
@@ -50,17 +81,39 @@ def pareto_table(runs: Sequence[Run], objectives: Sequence[Objective]) -> Pareto
     tables = [network_table(run) for run in runs]
     for run, table in zip(runs, tables, strict=True):
         resolve(objectives, table, str(run.path))
-    if len(runs) > 1:
-        for run, table in zip(runs, tables, strict=True):
-            table.insert(0, "run", run.name)
-    frame = pd.concat(tables, ignore_index=True)
+    grounds = [_ground(run) for run in runs]
+    names = [run.name for run in runs]
+    if published:
+        tables.append(published_networks())
+        grounds.append(PUBLISHED_RUN)
+        names.append(PUBLISHED_RUN)
+    if len(tables) > 1:
+        for name, table in zip(names, tables, strict=True):
+            table.insert(0, "run", name)
+    frame = pd.concat([table.astype(object) for table in tables], ignore_index=True)
+    frame = typed(frame, (RUN_COLUMN, *CURVE_COLUMNS, *SCALING_COLUMNS, EPOCHS_COLUMN))
     found = resolve(objectives, frame, "the table")
-    frame["on_front"] = front(frame, found)
-    return ParetoTable(frame, found, tuple(_notes(runs, frame)))
+    by_row = [ground for ground, table in zip(grounds, tables, strict=True) for _ in range(len(table))]
+    frame["on_front"] = _fronts(frame, found, by_row, strict=strict)
+    return ParetoTable(frame, found, tuple(_notes(runs, frame, published=published)))
 
 
-def _notes(runs: Sequence[Run], frame: pd.DataFrame) -> list[str]:
+def _fronts(
+    frame: pd.DataFrame, objectives: Sequence[Objective], grounds: Sequence[str], *, strict: bool
+) -> pd.Series:
+    """The front of every ground, where accuracy is an objective; else one of all."""
+    compared = any(objective.name == "accuracy" for objective in objectives)
+    on_front = pd.Series(False, index=frame.index, dtype="boolean")
+    for ground in dict.fromkeys(grounds) if compared else [""]:
+        rows = frame[[not compared or one == ground for one in grounds]]
+        on_front[rows.index] = front(rows, objectives, strict=strict)
+    return on_front
+
+
+def _notes(runs: Sequence[Run], frame: pd.DataFrame, *, published: bool) -> list[str]:
     notes = []
+    if published:
+        notes.append(PUBLISHED_NOTE)
     if any(not (run.path / CURVE).is_file() for run in runs):
         notes.append(
             "The accuracy of a search's candidate is the mean over its seeds at the highest rung that it "
@@ -71,7 +124,10 @@ def _notes(runs: Sequence[Run], frame: pd.DataFrame) -> list[str]:
     if frame["accuracy"].isna().all():
         notes.append("No network was trained, so none has an accuracy.")
     if len({_ground(run) for run in runs}) > 1:
-        notes.append("The runs differ in data, proxy or recipe: their accuracies do not compare.")
+        notes.append(
+            "The runs differ in data, proxy or recipe: their accuracies do not compare, and each has a "
+            "front of its own."
+        )
     return notes
 
 

@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 
 from scaler.errors import UserError
 from scaler.files import reported, write_bytes
+from scaler.growth.law import growth_laws
 from scaler.report.captions import caption
 from scaler.report.curve_plot import draw_curve
+from scaler.report.growth_law_report import Laws
 from scaler.report.history_plot import draw_history
 from scaler.report.run_tables import (
     CANDIDATES,
@@ -19,7 +21,7 @@ from scaler.report.run_tables import (
     TRIALS,
     read_best_set,
     read_candidates,
-    read_curve,
+    read_scaling,
     read_trials,
 )
 from scaler.report.style import Format, rendered
@@ -41,7 +43,8 @@ def pictures(run: Run) -> Iterator[tuple[str, Figure]]:
     if not searched and not (run.path / CURVE).is_file():
         raise UserError(f"{run.path} has nothing to draw: neither {CURVE} nor {CANDIDATES} with {TRIALS}")
     if (run.path / CURVE).is_file():
-        yield "curve", curve_picture(run, read_curve(run))
+        frame, values = read_scaling(run)
+        yield "curve", curve_picture(run, frame, growth_laws(frame, values) if values else {})
     if searched:
         yield from _search_pictures(run)
 
@@ -59,11 +62,10 @@ def save_pictures(run: Run, form: Format = "png", folder: Path | None = None) ->
     return [write_bytes(target / f"{name}.{form}", rendered(figure, form)) for name, figure in pictures(run)]
 
 
-def curve_picture(run: Run, frame: pd.DataFrame) -> Figure:
-    """The accuracy-FLOPs curve of a run."""
-    return draw_curve(
-        frame, caption(run.configuration, _CURVE_PART, frame["seeds"], errors=True), _CURVE_PART
-    )
+def curve_picture(run: Run, frame: pd.DataFrame, laws: Laws) -> Figure:
+    """The accuracy-FLOPs curve of a run, with the band of every policy's law."""
+    text = caption(run.configuration, _CURVE_PART, frame["seeds"], errors=True)
+    return draw_curve(frame, text, _CURVE_PART, laws)
 
 
 def _search_pictures(run: Run) -> Iterator[tuple[str, Figure]]:
