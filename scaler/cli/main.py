@@ -16,6 +16,7 @@ import typer
 from scaler.cli.bases import bases
 from scaler.cli.data import data
 from scaler.cli.export import export
+from scaler.cli.inspect import inspect
 from scaler.cli.pareto import pareto
 from scaler.cli.plot import plot
 from scaler.cli.profile import profile
@@ -42,6 +43,7 @@ def _program() -> None:
 
 for command in (search, scale, pareto, plot, report, export, profile, replay, bases, spaces, data):
     app.command()(command)
+app.add_typer(inspect)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

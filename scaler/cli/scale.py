@@ -134,7 +134,7 @@ def _answer(
 ) -> None:
     """What a finished scaling lets expect of networks that nobody has trained."""
     from scaler.growth.law import growth_laws
-    from scaler.report.law_report import flops_lines, for_accuracy, predict, prediction_lines
+    from scaler.report.growth_law_report import flops_lines, for_accuracy, predict, prediction_lines
     from scaler.report.run_tables import find_run, read_scaling
 
     run = find_run(results, name, kind="scale")
@@ -226,7 +226,7 @@ def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, tr
     from scaler.growth.law import growth_laws
     from scaler.growth.scale_up import curve_rows
     from scaler.report.columns import CSV_FORMATS, CURVE_COLUMNS, SCALING_COLUMNS, curve_frame
-    from scaler.report.law_report import law_lines
+    from scaler.report.growth_law_report import law_lines
     from scaler.report.page.page import write_page
     from scaler.report.pictures import save_pictures
     from scaler.report.scale_report import comparison_lines, with_differences

@@ -199,7 +199,7 @@ def _work(
         space,
         settings,
         tuple(proxy.spec for proxy in proxies),
-        Exhaustive(),
+        lambda space: Exhaustive(),
         lambda space, images: _experiment(flops, space, images, settings.seed),
         fit,
         speed,

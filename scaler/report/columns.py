@@ -13,6 +13,7 @@ from scaler.curves.pareto import Objective, front
 from scaler.scaling.budget import format_count
 from scaler.scaling.shares import Shares
 from scaler.search.candidates.candidate import Candidate, LeftOut
+from scaler.search.candidates.off_budget import OffBudget
 
 #: What ``on_front`` means where nobody asks for anything else.
 DEFAULT_OBJECTIVES = (Objective("accuracy", maximised=True), Objective("flops"))
@@ -209,9 +210,12 @@ def curve_frame(rows: Sequence[Row]) -> pd.DataFrame:
     return frame
 
 
-def candidate_frame(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = ()) -> pd.DataFrame:
-    """The table of ``candidates.csv``: every candidate, then every point that is none, and why."""
+def candidate_frame(
+    candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = (), off_budget: Sequence[OffBudget] = ()
+) -> pd.DataFrame:
+    """The table of ``candidates.csv``: candidates, networks off the budget, points left out and why."""
     rows = [_candidate_row(candidate) for candidate in candidates]
+    rows += [_off_budget_row(len(candidates) + i, network) for i, network in enumerate(off_budget)]
     return frame_of([*rows, *(_left_out_row(point) for point in left_out)], CANDIDATE_COLUMNS)
 
 
@@ -241,6 +245,22 @@ def _candidate_row(candidate: Candidate) -> dict[str, object]:
         "multiplier_gap": native.effective.largest_difference(proxy.effective),
         "feasible": True,
         "reason": "",
+    }
+
+
+def _off_budget_row(number: int, network: OffBudget) -> dict[str, object]:
+    proxy = network.proxy
+    return {
+        "candidate": number,
+        "network": network.name,
+        "aliases": "",
+        "proxy_depth": proxy.effective.depth,
+        "proxy_width": proxy.effective.width,
+        "proxy_resolution": proxy.spec.resolution,
+        "proxy_flops": proxy.cost.flops,
+        "proxy_flops_ratio": proxy.ratio,
+        "feasible": False,
+        "reason": "off the budget: trained only for what it tells",
     }
 
 

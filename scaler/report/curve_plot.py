@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from scaler.curves.growth_law import GrowthLaw
 from scaler.report.columns import percent
-from scaler.report.law_report import Laws
+from scaler.report.growth_law_report import Laws
 from scaler.report.style import (
     INK,
     SHADE,

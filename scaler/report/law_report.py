@@ -1,138 +1,105 @@
-"""What growth laws answer, in sentences and as plain data."""
+"""What the law of a search says of growth, in sentences."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 
-from scaler.curves.growth_law import CONFIDENCE, GrowthLaw, Interval, NoLaw
-from scaler.errors import UserError
-from scaler.scaling.budget import format_count, parse_budget
+from scaler.search.inference.law_summary import AXES, Gain, LawSummary, Waypoint
+from scaler.search.result import SearchResult
 
-Laws = Mapping[str, GrowthLaw | NoLaw]
-
-#: A law is asked for FLOPs only where its error falls this surely.
-_SURE = 0.95
+#: An F test below this says that the additive law does not hold exactly.
+SIGNIFICANT = 0.05
+#: A path that gains less than this over the chosen direction is no reason to bend (accuracy).
+WORTH_BENDING = 0.005
 
 
-def law_lines(laws: Laws) -> Iterator[str]:
-    """What one more doubling of FLOPs is expected to give each policy; why there is no law, once."""
-    for policy, law in laws.items():
-        if isinstance(law, NoLaw):
-            continue
-        last, twice = law.accuracy(law.largest), law.accuracy(2 * law.largest)
+def law_lines(result: SearchResult) -> Iterator[str]:
+    """What a doubling of FLOPs buys, where FLOPs should go up to the largest size, and what supports it."""
+    law = result.law
+    sizes = list(dict.fromkeys(gain.size for gain in law.gains))
+    yield f"A doubling of FLOPs buys at the base: {_gains(law.gains, sizes[0])} points (90 % intervals)."
+    if len(sizes) > 1:
+        yield f"At {sizes[-1]:g}x along the chosen direction: {_gains(law.gains, sizes[-1])} points."
+    yield _told(law)
+    yield from _path(law.path)
+    yield _noise(law)
+    yield from _form(law)
+    yield from _drift(result)
+
+
+def _gains(gains: Sequence[Gain], size: float) -> str:
+    return ", ".join(
+        f"{gain.axis} {100 * gain.mean:+.1f} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
+        for gain in gains
+        if gain.size == size
+    )
+
+
+def _told(law: LawSummary) -> str:
+    """Which axes surely help at the base, or that none can be told to."""
+    base = [gain for gain in law.gains if gain.size == law.gains[0].size]
+    sure = [gain.axis for gain in base if gain.low > 0]
+    harmful = [gain.axis for gain in base if gain.high < 0]
+    told = f"{_and(sure)} surely help{_s(sure)}" if sure else "no axis surely helps"
+    if harmful:
+        told += f"; {_and(harmful)} surely cost{_s(harmful)} accuracy"
+    return f"From the base, {told}, by {law.networks} networks."
+
+
+def _and(axes: Sequence[str]) -> str:
+    return ", ".join(axes[:-1]) + " and " * (len(axes) > 1) + axes[-1]
+
+
+def _s(axes: Sequence[str]) -> str:
+    return "s" if len(axes) == 1 else ""
+
+
+def _path(path: Sequence[Waypoint]) -> Iterator[str]:
+    """The best way at every size, and whether it bends."""
+    for waypoint in (path[0], path[-1]) if len(path) > 1 else path:
+        parts = zip(AXES, astuple(waypoint.shares), waypoint.low, waypoint.high, strict=True)
+        listed = ", ".join(f"{axis} {share:.2f} [{low:.2f}, {high:.2f}]" for axis, share, low, high in parts)
+        yield f"Best shares at {waypoint.size:g}x: {listed}."
+    better = path[-1].better
+    if better > WORTH_BENDING:
         yield (
-            f"{policy}: one doubling more, to {format_count(2 * law.largest)} FLOPs, is expected to reach "
-            f"{_percent(twice)} after {100 * last.middle:.1f} (law of the error, {CONFIDENCE:.0%} bounds)"
+            f"The best direction bends: at {path[-1].size:g}x the law's own path is worth {100 * better:.1f} "
+            "points more than the chosen coefficients raised to that size."
         )
-    for reason in dict.fromkeys(law.reason for law in laws.values() if isinstance(law, NoLaw)):
-        yield f"No law of growth: {reason}."
 
 
-def predict(laws: Laws, flops: str, base_flops: float) -> list[dict[str, Any]]:
-    """The accuracy that every policy's law expects of a network, such as ``10x`` of the base or ``4G``.
-
-    Raises:
-        UserError: no law reaches so far.
-    """
-    wanted = parse_budget(flops).flops(base_flops)
-    rows, why = [], []
-    for policy, law in laws.items():
-        if isinstance(law, NoLaw):
-            why.append(f"{policy}: {law.reason}")
-        elif not law.smallest * 0.97 <= wanted <= law.reach * 1.03:
-            why.append(
-                f"{policy} was measured from {format_count(law.smallest)} to {format_count(law.largest)}, "
-                f"which says nothing beyond {format_count(law.reach)}"
-            )
-        else:
-            found = law.accuracy(wanted)
-            beyond = wanted > 1.03 * law.largest
-            rows.append({"policy": policy, "flops": wanted, **_fields("accuracy", found), "beyond": beyond})
-    if not rows:
-        raise UserError(
-            f"--predict {flops} ({format_count(wanted)} FLOPs) cannot be answered: {'; '.join(why)}. "
-            "Scale to a larger --phi, with two seeds or more"
-        )
-    return rows
+def _noise(law: LawSummary) -> str:
+    sentence = f"A training scatters by {100 * law.deviation:.1f} points from seed to seed"
+    if law.sampling is not None:
+        sentence += f", of which {100 * law.sampling:.1f} are the sampling of validation images"
+    return f"{sentence}."
 
 
-def for_accuracy(laws: Laws, text: str) -> list[dict[str, Any]]:
-    """The FLOPs at which every policy's law reaches an accuracy, such as ``85%``.
-
-    A bound beyond what the law reaches is none (``None``).
-
-    Raises:
-        UserError: the text is no accuracy, or no law reaches it within what its networks support.
-    """
-    accuracy = parse_accuracy(text)
-    rows, why = [], []
-    for policy, law in laws.items():
-        if isinstance(law, NoLaw):
-            why.append(f"{policy}: {law.reason}")
-            continue
-        found = law.flops_for(accuracy)
-        if law.falls < _SURE:
-            why.append(f"{policy}: it is not certain that its error falls with FLOPs at all")
-        elif found.middle < law.smallest:
-            why.append(f"{policy} has it at {format_count(law.smallest)} FLOPs already")
-        elif found.middle > law.reach:
-            best = law.accuracy(law.reach)
-            why.append(
-                f"{policy} is expected to reach {_percent(best)} at {format_count(law.reach)} FLOPs, and "
-                "nothing can be said beyond"
-            )
-        else:
-            high = found.high if found.high <= law.reach else None
-            bounded = {**_fields("flops", found), "flops_high": high}
-            rows.append({"policy": policy, "accuracy": accuracy, **bounded})
-    if not rows:
-        raise UserError(f"--for-accuracy {text} cannot be answered: {'; '.join(why)}")
-    return rows
-
-
-def parse_accuracy(text: str) -> float:
-    """Read ``85%``, ``85`` or ``0.85``.
-
-    Raises:
-        UserError: the text is no accuracy between 0 and 100 %.
-    """
-    try:
-        value = float(text.removesuffix("%"))
-    except ValueError:
-        value = math.nan
-    fraction = value / 100 if text.endswith("%") or value > 1 else value
-    if not 0 < fraction < 1:
-        raise UserError(f"cannot read the accuracy {text!r}: write such as 85% or 0.85")
-    return fraction
-
-
-def prediction_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Predicted accuracies in sentences."""
-    for row in rows:
-        bounds = f"{100 * row['accuracy_low']:.1f} to {100 * row['accuracy_high']:.1f}"
-        kind = "beyond what was measured" if row["beyond"] else "between what was measured"
+def _form(law: LawSummary) -> Iterator[str]:
+    """Whether an additive law is enough."""
+    lumps = f"{law.own:.0%} of what networks differ by is each one's own (rounding, odd sizes of small maps)"
+    if law.lack_of_fit is not None and law.lack_of_fit < SIGNIFICANT:
+        p = f"p = {law.lack_of_fit:.3f}"
+        yield f"Lack of fit: by repeated seeds a sum over axes is not all ({p}); {lumps}."
+    elif law.additive < 0.2:
+        yield f"A sum over axes is probably not all (probability that it is: {law.additive:.2f}); {lumps}."
+    else:
         yield (
-            f"{row['policy']} at {format_count(row['flops'])} FLOPs: {100 * row['accuracy']:.1f} % "
-            f"({CONFIDENCE:.0%} bounds {bounds}; {kind})"
+            f"{lumps[0].upper()}{lumps[1:]}." if law.own >= 0.1 else "Nothing speaks against a sum over axes."
         )
 
 
-def flops_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """FLOPs for an accuracy in sentences."""
-    for row in rows:
-        low, high = format_count(row["flops_low"]), row["flops_high"]
-        bounds = f"{low} to {format_count(high)}" if high else f"{low} or more, with no upper bound"
-        yield (
-            f"{row['policy']} reaches {100 * row['accuracy']:.1f} % at {format_count(row['flops'])} FLOPs "
-            f"({CONFIDENCE:.0%} bounds {bounds})"
-        )
-
-
-def _fields(name: str, found: Interval) -> dict[str, float]:
-    return {name: found.middle, f"{name}_low": found.low, f"{name}_high": found.high}
-
-
-def _percent(found: Interval) -> str:
-    return f"{100 * found.middle:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}] %"
+def _drift(result: SearchResult) -> Iterator[str]:
+    """How the gains move with the length of training: short trainings favour what learns fast."""
+    law, epochs = result.law, result.space.rungs[-1]
+    if not law.early:
+        return
+    last = {gain.axis: gain for gain in law.gains if gain.size == law.gains[0].size}
+    moved = ", ".join(
+        f"{early.axis} {100 * early.mean:+.1f} to {100 * last[early.axis].mean:+.1f}" for early in law.early
+    )
+    yield (
+        f"From {law.early_epochs} to {epochs} epochs the gains moved: {moved}; longer trainings may move "
+        "them further."
+    )

@@ -13,8 +13,8 @@ from scaler.files import reported, write_bytes
 from scaler.growth.law import growth_laws
 from scaler.report.captions import caption
 from scaler.report.curve_plot import draw_curve
+from scaler.report.growth_law_report import Laws
 from scaler.report.history_plot import draw_history
-from scaler.report.law_report import Laws
 from scaler.report.run_tables import (
     CANDIDATES,
     CURVE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
@@ -57,8 +58,8 @@ def _policy_lines(scale_up: ScaleUp) -> Iterator[str]:
             if network.phi and not target.met_by(one):
                 miss = target.miss(one.ratio)
                 yield f"            {network.name} misses it{which} by {miss:+.1%}: nothing nearer exists"
-    for one in scale_up.missing:
-        yield f"            {one.policy} at phi = {one.phi:g} is left out: {one.reason}"
+    for left in scale_up.missing:
+        yield f"            {left.policy} at phi = {left.phi:g} is left out: {left.reason}"
     yield from _dropped_lines(scale_up)
 
 
@@ -92,7 +93,7 @@ def comparison_lines(found: Sequence[Difference], chosen: str) -> Iterator[str]:
 
 def _verdict(one: Difference) -> str:
     where = "on the mean of all phis" if one.phi is None else f"at phi = {one.phi:g}"
-    if pd.isna(one.low):
+    if math.isnan(one.low):
         return f"{100 * one.gain:+.1f} points {where}, one seed each, so nobody knows how sure"
     if not one.decided:
         return f"cannot be told apart {where}, {_points(one)} points"
@@ -103,7 +104,7 @@ def _verdict(one: Difference) -> str:
 def _points(one: Difference) -> str:
     if one.shared:
         return "same network"
-    if pd.isna(one.low):
+    if math.isnan(one.low):
         return f"{100 * one.gain:+.1f}"
     return f"{100 * one.gain:+.1f} [{100 * one.low:+.1f}, {100 * one.high:+.1f}]"
 

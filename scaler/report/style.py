@@ -49,21 +49,32 @@ def style_of(policy: str, policies: Sequence[str]) -> tuple[str, str]:
     return OTHER_STYLES[others.index(policy) % len(OTHER_STYLES)]
 
 
-def new_figure(height: float, title: str, caption: str) -> tuple[Figure, Axes]:
-    """A figure with one pair of axes, a title, and under it, in small print, what the data are.
+def titled(body: float, title: str, caption: str) -> tuple[Figure, float]:
+    """A figure with a title and, under it, in small print, what the data are; below are ``body`` inches.
 
-    The axes leave a margin on the right for the labels of lines.
+    Returns:
+        The figure, and its height in inches.
     """
+    lines = textwrap.wrap(caption, _CAPTION_LETTERS)
+    height = body + _title_height(caption)
     figure = Figure(figsize=(WIDTH, height), dpi=_SCREEN_DPI, facecolor="white")
     FigureCanvasAgg(figure)
-    lines = textwrap.wrap(caption, _CAPTION_LETTERS)
-    top = height - 0.68 - 0.2 * len(lines)
-    axes = figure.add_axes((0.085, 0.68 / height, 0.74, (top - 0.68) / height))
     figure.text(0.02, 1 - 0.16 / height, title, fontsize=15, fontweight="bold", color=INK, va="top")
     figure.text(
         0.02, 1 - 0.5 / height, "\n".join(lines), fontsize=10.5, color=SOFT, va="top", linespacing=1.3
     )
-    return figure, axes
+    return figure, height
+
+
+def _title_height(caption: str) -> float:
+    return 0.68 + 0.2 * len(textwrap.wrap(caption, _CAPTION_LETTERS))
+
+
+def new_figure(height: float, title: str, caption: str) -> tuple[Figure, Axes]:
+    """A titled figure of ``height`` inches with axes that leave a margin on the right for labels of lines."""
+    body = height - _title_height(caption)
+    figure, _ = titled(body, title, caption)
+    return figure, figure.add_axes((0.085, 0.68 / height, 0.74, (body - 0.68) / height))
 
 
 def tip(axes: Axes, x: float, y: float, words: str) -> None:

@@ -65,6 +65,20 @@ def parse_count(text: str | None) -> float | None:
     return float(match[1]) * _UNITS[match[2].upper()]
 
 
+def parse_factor(text: str | None) -> float | None:
+    """Read a size as a factor on the base's FLOPs, ``16x`` or ``16``; None stays None.
+
+    Raises:
+        UserError: the text is no positive factor.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)[xX]?", text.strip())
+    if match is None or float(match[1]) <= 0:
+        raise UserError(f"cannot read the size {text!r}: write a factor on the base's FLOPs such as 16x")
+    return float(match[1])
+
+
 def format_count(value: float) -> str:
     """A count with three digits and its unit: 401659392 -> ``402M``."""
     for unit in ("T", "G", "M", "K"):

@@ -125,6 +125,7 @@ class Space(_Checked):
         rungs: epochs after which candidates are compared, ascending; the last is the recipe's.
         seeds: the most a candidate may get.
         strategy: which trainings are run.
+        up_to: FLOPs as a factor on the base's, up to which growth is asked about.
     """
 
     about: str
@@ -140,7 +141,8 @@ class Space(_Checked):
     recipe: Recipe = Recipe()
     rungs: tuple[Annotated[int, Field(ge=1)], ...]
     seeds: Annotated[int, Field(ge=1, le=100)] = 3
-    strategy: str = "knowledge-gradient"
+    strategy: str = "law"
+    up_to: Annotated[float, Field(gt=0)] = 16.0
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

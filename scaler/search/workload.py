@@ -93,7 +93,7 @@ def workload(
     space: Space,
     settings: Settings,
     networks: tuple[NetworkSpec, ...],
-    strategy: Strategy,
+    strategy: Callable[[Space], Strategy],
     pose: Callable[[Space, int], Experiment],
     fit: Callable[[Space, float], Space] | None = None,
     speed: float | None = None,
@@ -104,7 +104,7 @@ def workload(
         space: data, proxy and recipe.
         settings: the user's.
         networks: what is trained, by candidate.
-        strategy: decides what is trained.
+        strategy: of a space: decides what is trained.
         pose: the experiment of a space, for so many training images an epoch.
         fit: the space that fits a time budget, from a space and the seconds that it would take.
         speed: training FLOPs a second of one worker, where that is known better than from one network.
@@ -119,10 +119,10 @@ def workload(
     workers = workers_of(settings)
 
     def planned(space: Space) -> Workload:
-        images = training_images(space, data)
+        images, chosen = training_images(space, data), strategy(space)
         experiment = pose(space, images)
-        plan = simulated_plan(strategy, experiment, images)
-        return Workload(space, settings, networks, data, request, experiment, strategy, plan, rate, workers)
+        plan = simulated_plan(chosen, experiment, images)
+        return Workload(space, settings, networks, data, request, experiment, chosen, plan, rate, workers)
 
     work = planned(space)
     # A second look, because rounding to batches and rungs is coarse.

@@ -18,13 +18,13 @@ def test_a_slope_is_points_per_doubling():
     assert second.stderr == pytest.approx(0.03)
 
 
-def test_untrained_and_equally_dear_networks_give_no_slope():
+def test_untrained_and_equally_dear_networks_give_no_slope() -> None:
     assert len(slopes([1, 2, 2, 4], [0.1, 0.2, 0.25, NAN], [0.01] * 4)) == 1
     assert overall_slope([1, 2], [0.1, NAN], [0.01] * 2) is None
     assert overall_slope([2, 2], [0.1, 0.2], [0.01] * 2) is None
 
 
-def test_an_unknown_error_stays_unknown():
+def test_an_unknown_error_stays_unknown() -> None:
     whole = overall_slope([1e6, 2e6], [0.6, 0.7], [NAN, 0.01])
     assert whole is not None
     assert whole.gain == pytest.approx(0.1)

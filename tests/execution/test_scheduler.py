@@ -1,4 +1,4 @@
-"""The engine against what an undisturbed search sees, whatever happens to its processes."""
+"""The scheduler against what an undisturbed search sees, whatever happens to its processes."""
 
 import math
 import os
@@ -8,13 +8,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from scaler.errors import MachineError, UserError
-from scaler.execution.protocol import Experiment, TrialSpec
+from scaler.execution.protocol import Experiment, Observation, TrialSpec
 from scaler.execution.scheduler import search
 from scaler.execution.study import Study
 from scaler.search.strategies.exhaustive import Exhaustive
@@ -28,18 +30,18 @@ PATIENCE = 60
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Observation]:
     return toy_search.run("journal", tmp_path_factory.mktemp("undisturbed"))
 
 
-def wait_for(condition):
+def wait_for(condition: Callable[[], object]) -> None:
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "nothing happened for a minute"
         time.sleep(0.02)
 
 
-def lives(pid):
+def lives(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -47,7 +49,9 @@ def lives(pid):
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def started(storage, folder, workers=2, epoch_seconds=0.05):
+def started(
+    storage: str, folder: Path, workers: int = 2, epoch_seconds: float = 0.05
+) -> subprocess.Popen[str]:
     command = [sys.executable, toy_search.__file__, storage, str(folder), str(workers), str(epoch_seconds)]
     return subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
 
@@ -55,7 +59,7 @@ def started(storage, folder, workers=2, epoch_seconds=0.05):
 # --- the course of a search ------------------------------------------------------------------------------
 
 
-def test_a_search_reports_every_rung_that_was_passed(undisturbed):
+def test_a_search_reports_every_rung_that_was_passed(undisturbed: list[Observation]) -> None:
     final = {o.candidate for o in undisturbed if o.rung == 2}
     assert len(final) == 2
     assert {(o.candidate, o.seed_index) for o in undisturbed if o.rung == 1} >= {
@@ -74,21 +78,23 @@ def test_a_search_reports_every_rung_that_was_passed(undisturbed):
 
 
 @STORAGES
-def test_four_processes_run_every_epoch_exactly_once(storage, tmp_path, undisturbed):
+def test_four_processes_run_every_epoch_exactly_once(
+    storage: str, tmp_path: Path, undisturbed: list[Observation]
+) -> None:
     assert toy_search.run(storage, tmp_path, workers=4) == undisturbed
     epochs = Counter(entry[1:] for entry in noted(tmp_path))
     assert set(epochs.values()) == {1}
     assert os.getpid() not in {entry[0] for entry in noted(tmp_path)}
 
 
-def test_a_finished_search_asked_again_trains_nothing(tmp_path, undisturbed):
+def test_a_finished_search_asked_again_trains_nothing(tmp_path: Path, undisturbed: list[Observation]) -> None:
     toy_search.run("journal", tmp_path)
     before = noted(tmp_path)
     assert toy_search.run("journal", tmp_path, workers=3) == undisturbed
     assert noted(tmp_path) == before
 
 
-def test_progress_grows_to_the_whole(tmp_path):
+def test_progress_grows_to_the_whole(tmp_path: Path) -> None:
     events, batches = [], []
     seen = toy_search.run(
         "journal",
@@ -106,7 +112,7 @@ def test_progress_grows_to_the_whole(tmp_path):
     assert batches[-1] == len(seen)
 
 
-def test_the_longest_tasks_of_a_batch_come_first(tmp_path):
+def test_the_longest_trials_of_a_batch_come_first(tmp_path: Path) -> None:
     study = Study.create(toy_search.address("journal", tmp_path))
     search(EXPERIMENT, Exhaustive(), Toy(tmp_path), study)
     costs = [EXPERIMENT.epoch_flops[trial.spec.candidate] for trial in study.trials()]
@@ -117,10 +123,10 @@ def test_the_longest_tasks_of_a_batch_come_first(tmp_path):
 
 
 @STORAGES
-def test_a_killed_worker_is_replaced(storage, tmp_path, undisturbed):
-    killed = []
+def test_a_killed_worker_is_replaced(storage: str, tmp_path: Path, undisturbed: list[Observation]) -> None:
+    killed: list[int] = []
 
-    def kill_once(done, total):
+    def kill_once(done: float, total: float) -> None:
         if len(noted(tmp_path)) >= 3 and not killed:
             killed.append(noted(tmp_path)[-1][0])
             os.kill(killed[0], signal.SIGKILL)
@@ -133,7 +139,9 @@ def test_a_killed_worker_is_replaced(storage, tmp_path, undisturbed):
 
 
 @STORAGES
-def test_a_killed_parent_takes_its_workers_along_and_the_search_goes_on(storage, tmp_path, undisturbed):
+def test_a_killed_parent_takes_its_workers_along_and_the_search_goes_on(
+    storage: str, tmp_path: Path, undisturbed: list[Observation]
+) -> None:
     parent = started(storage, tmp_path)
     wait_for(lambda: len(noted(tmp_path)) >= 7)
     os.kill(parent.pid, signal.SIGKILL)
@@ -148,7 +156,9 @@ def test_a_killed_parent_takes_its_workers_along_and_the_search_goes_on(storage,
     assert sum(before.values()) < sum(after.values())
 
 
-def test_control_c_leaves_no_process_and_no_word_of_the_workers(tmp_path, undisturbed):
+def test_control_c_leaves_no_process_and_no_word_of_the_workers(
+    tmp_path: Path, undisturbed: list[Observation]
+) -> None:
     parent = started("journal", tmp_path)
     wait_for(lambda: len(noted(tmp_path)) >= 5)
     os.killpg(parent.pid, signal.SIGINT)
@@ -161,7 +171,7 @@ def test_control_c_leaves_no_process_and_no_word_of_the_workers(tmp_path, undist
     assert toy_search.run("journal", tmp_path, workers=2) == undisturbed
 
 
-def test_two_searches_on_one_study_share_the_work(tmp_path, undisturbed):
+def test_two_searches_on_one_study_share_the_work(tmp_path: Path, undisturbed: list[Observation]) -> None:
     Study.create(toy_search.address("journal", tmp_path))
     other = started("journal", tmp_path, workers=1, epoch_seconds=0.02)
     wait_for(lambda: noted(tmp_path))
@@ -176,7 +186,7 @@ class Moody:
 
     name = "moody"
 
-    def ask(self, experiment, seen):
+    def ask(self, experiment: Experiment, seen: Sequence[Observation]) -> list[TrialSpec]:
         if len(seen) > 15:
             return []
         draw = random.Random(f"{experiment.seed} {sorted((o.candidate, o.seed_index, o.rung) for o in seen)}")
@@ -198,14 +208,14 @@ class Interrupted:
     work: Toy
     left: int
 
-    def __call__(self, spec):
+    def __call__(self, spec: TrialSpec) -> list[Evaluation]:
         if self.left == 0:
             raise KeyboardInterrupt
         self.left -= 1
         return self.work(spec)
 
 
-def test_a_search_interrupted_anywhere_takes_the_same_course(tmp_path):
+def test_a_search_interrupted_anywhere_takes_the_same_course(tmp_path: Path) -> None:
     whole_folder = tmp_path / "whole"
     study = Study.create(toy_search.address("journal", whole_folder))
     whole = search(EXPERIMENT, Moody(), Toy(whole_folder), study)
@@ -230,21 +240,23 @@ class Failing:
     error: Exception
     calls: int = 0
 
-    def __call__(self, spec):
+    def __call__(self, spec: TrialSpec) -> list[Evaluation]:
         if spec.candidate == 4 and self.calls < self.times:
             self.calls += 1
             raise self.error
         return self.work(spec)
 
 
-def test_a_training_that_fails_is_tried_three_times(tmp_path, undisturbed):
+def test_a_training_that_fails_is_tried_three_times(tmp_path: Path, undisturbed: list[Observation]) -> None:
     failing = Failing(Toy(tmp_path), 2, RuntimeError("out of memory"))
     study = Study.create(toy_search.address("journal", tmp_path))
     assert search(EXPERIMENT, STRATEGY, failing, study) == undisturbed
     assert failing.calls == 2
 
 
-def test_a_training_that_keeps_failing_ends_the_search_until_it_is_run_again(tmp_path, undisturbed):
+def test_a_training_that_keeps_failing_ends_the_search_until_it_is_run_again(
+    tmp_path: Path, undisturbed: list[Observation]
+) -> None:
     failing = Failing(Toy(tmp_path), 3, RuntimeError("out of memory"))
     study = Study.create(toy_search.address("journal", tmp_path))
     with pytest.raises(MachineError, match=r"candidate 4 .* 3 times: RuntimeError: out of memory \(test_sch"):
@@ -253,7 +265,7 @@ def test_a_training_that_keeps_failing_ends_the_search_until_it_is_run_again(tmp
 
 
 @pytest.mark.parametrize("error", [UserError("cat.jpg cannot be read"), MachineError("the disk is full")])
-def test_what_no_second_try_mends_ends_the_search_at_once(error, tmp_path):
+def test_what_no_second_try_mends_ends_the_search_at_once(error: Exception, tmp_path: Path) -> None:
     failing = Failing(Toy(tmp_path), 9, error)
     study = Study.create(toy_search.address("journal", tmp_path))
     with pytest.raises(type(error), match=str(error)):
@@ -267,13 +279,13 @@ class Deadly:
 
     work: Toy
 
-    def __call__(self, spec):
+    def __call__(self, spec: TrialSpec) -> list[Evaluation]:
         if spec.candidate == 4:
             os.kill(os.getpid(), signal.SIGKILL)
         return self.work(spec)
 
 
-def test_a_training_that_kills_two_workers_ends_the_search(tmp_path):
+def test_a_training_that_kills_two_workers_ends_the_search(tmp_path: Path) -> None:
     study = Study.create(toy_search.address("journal", tmp_path))
     with pytest.raises(MachineError, match=r"candidate 4 .* failed 2 times: its process .* ended"):
         search(EXPERIMENT, STRATEGY, Deadly(Toy(tmp_path)), study, workers=2)
@@ -283,35 +295,35 @@ def test_a_training_that_kills_two_workers_ends_the_search(tmp_path):
 class Unloadable:
     """Cannot be had in another process."""
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[[], NoReturn], tuple[()]]:
         return missing_module, ()
 
-    def __call__(self, spec):
+    def __call__(self, spec: TrialSpec) -> list[Evaluation]:
         return []
 
 
-def missing_module():
+def missing_module() -> NoReturn:
     raise ImportError("no module named torchvision")
 
 
-def test_what_a_worker_cannot_load_is_named(tmp_path):
+def test_what_a_worker_cannot_load_is_named(tmp_path: Path) -> None:
     study = Study.create(toy_search.address("journal", tmp_path))
     with pytest.raises(MachineError, match="no module named torchvision"):
         search(EXPERIMENT, STRATEGY, Unloadable(), study, workers=2)
 
 
-def test_too_few_evaluations_are_an_error_of_the_training(tmp_path):
+def test_too_few_evaluations_are_an_error_of_the_training(tmp_path: Path) -> None:
     study = Study.create(toy_search.address("journal", tmp_path))
     with pytest.raises(MachineError, match="must give 3 evaluations, not 1"):
         search(EXPERIMENT, Exhaustive(), lambda spec: Toy(tmp_path)(spec)[:1], study)
 
 
-def test_a_strategy_that_asks_the_same_for_ever_is_stopped(tmp_path):
+def test_a_strategy_that_asks_the_same_for_ever_is_stopped(tmp_path: Path) -> None:
     @dataclass(frozen=True)
     class Stuck:
         name = "stuck"
 
-        def ask(self, experiment, seen):
+        def ask(self, experiment: Experiment, seen: Sequence[Observation]) -> list[TrialSpec]:
             return [] if len(seen) > 100 else [TrialSpec(0, 0, 0)]
 
     study = Study.create(toy_search.address("journal", tmp_path))
@@ -330,14 +342,14 @@ class Diverging:
     work: Toy
     calls: int = 0
 
-    def __call__(self, spec):
+    def __call__(self, spec: TrialSpec) -> list[Evaluation]:
         if spec.candidate != 2:
             return self.work(spec)
         self.calls += 1
         return [Evaluation(1, 40, 7, 0.9, math.inf, 0.1, diverged=True)]
 
 
-def test_a_diverged_training_ranks_last_and_is_not_run_again(tmp_path):
+def test_a_diverged_training_ranks_last_and_is_not_run_again(tmp_path: Path) -> None:
     few = Experiment(EXPERIMENT.shares[:3], EXPERIMENT.epoch_flops[:3], RUNGS, 1, 0)
     work = Diverging(Toy(tmp_path))
     study = Study.create(toy_search.address("journal", tmp_path))
@@ -350,7 +362,7 @@ def test_a_diverged_training_ranks_last_and_is_not_run_again(tmp_path):
     assert work.calls == 1
 
 
-def test_workers_see_their_environment_and_one_thread(tmp_path):
+def test_workers_see_their_environment_and_one_thread(tmp_path: Path) -> None:
     study = Study.create(toy_search.address("journal", tmp_path))
     environments = [{"SCALER_PLACE": "0"}, {"SCALER_PLACE": "1"}]
     brief = Experiment(EXPERIMENT.shares, EXPERIMENT.epoch_flops, (1,), 1, 0)
@@ -367,7 +379,7 @@ class Environment:
 
     work: Toy
 
-    def __call__(self, spec):
+    def __call__(self, spec: TrialSpec) -> list[Evaluation]:
         place, threads = os.environ["SCALER_PLACE"], os.environ["OMP_NUM_THREADS"]
         (self.work.folder / f"environment-{place}").write_text(f"{place} {threads}")
         return self.work(spec)

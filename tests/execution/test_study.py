@@ -14,7 +14,7 @@ from scaler.errors import MachineError, UserError
 from scaler.execution import study as study_module
 from scaler.execution.process_id import has_ended, this_process
 from scaler.execution.protocol import TrialSpec
-from scaler.execution.study import STALE_AFTER, Failure, Study, StudyAddress
+from scaler.execution.study import STALE_AFTER, Failure, StoredTrial, Study, StudyAddress
 from scaler.execution.trials_table import COLUMNS, FORMATS, observe, trials_table
 from scaler.files import csv_text
 from scaler.training.recipe import Evaluation
@@ -24,41 +24,47 @@ SHOWN = [{"network": f"n{c}", "macs": 10 * c} for c in range(6)]
 
 
 @pytest.fixture(params=["journal", "sqlite"])
-def study(request, tmp_path):
+def study(request: pytest.FixtureRequest, tmp_path: Path) -> Study:
     return Study.create(address(request.param, tmp_path), "this")
 
 
-def elsewhere(study, monkeypatch):
+def claimed(study: Study) -> StoredTrial:
+    """The next trial, where there must be one."""
+    trial = study.claim()
+    assert trial is not None
+    return trial
+
+
+def elsewhere(study: Study, monkeypatch: pytest.MonkeyPatch) -> Study:
     """The same study, open in a process on another machine."""
     monkeypatch.setattr(study_module, "this_process", lambda: "12@elsewhere#0")
     return Study.join(study.address)
 
 
-def test_tasks_are_claimed_in_order_and_each_once(study):
+def test_trials_are_claimed_in_order_and_each_once(study: Study) -> None:
     specs = [TrialSpec(3, 0, 1), TrialSpec(1, 0, 0), TrialSpec(2, 1, 2)]
     study.enqueue([*specs, specs[0]], EXPERIMENT, SHOWN)
     other = Study.join(study.address)
-    claimed = [study.claim(), other.claim(), study.claim()]
-    assert [trial.spec for trial in claimed] == specs
+    assert [claimed(one).spec for one in (study, other, study)] == specs
     assert study.claim() is None
     assert other.claim() is None
     study.enqueue(specs, EXPERIMENT, SHOWN)
     assert study.claim() is None
 
 
-def test_a_failed_task_can_be_queued_again(study):
+def test_a_failed_trial_can_be_queued_again(study: Study) -> None:
     study.enqueue([TrialSpec(0, 0, 0)], EXPERIMENT)
-    study.fail(study.claim(), Failure("error", "why"))
+    study.fail(claimed(study), Failure("error", "why"))
     assert study.claim() is None
     study.enqueue([TrialSpec(0, 0, 0)], EXPERIMENT)
-    assert study.claim().spec == TrialSpec(0, 0, 0)
+    assert claimed(study).spec == TrialSpec(0, 0, 0)
     assert [(t.status, t.failure) for t in study.trials()] == [
         ("failed", Failure("error", "why")),
         ("running", None),
     ]
 
 
-def test_observations_come_back_as_they_were(study):
+def test_observations_come_back_as_they_were(study: Study) -> None:
     study.enqueue([TrialSpec(2, 1, 2), TrialSpec(2, 1, 0), TrialSpec(0, 0, 0)], EXPERIMENT)
     results = {
         TrialSpec(2, 1, 2): [evaluation(2, 1, epochs) for epochs in (1, 2, 4)],
@@ -74,9 +80,9 @@ def test_observations_come_back_as_they_were(study):
     assert repr(again) == repr(expected)
 
 
-def test_optuna_sees_an_ordinary_study(study):
+def test_optuna_sees_an_ordinary_study(study: Study) -> None:
     study.enqueue([TrialSpec(2, 1, 2), TrialSpec(3, 0, 0)], EXPERIMENT, SHOWN)
-    study.complete(study.claim(), [evaluation(2, 1, epochs) for epochs in (1, 2, 4)])
+    study.complete(claimed(study), [evaluation(2, 1, epochs) for epochs in (1, 2, 4)])
     path = study.address.storage
     backend = optuna.storages.journal.JournalFileBackend
     storage = path if "://" in path else optuna.storages.JournalStorage(backend(path))
@@ -94,28 +100,30 @@ def test_optuna_sees_an_ordinary_study(study):
     assert len(opened.trials_dataframe()) == 2
 
 
-def test_trials_made_by_others_are_left_alone(study):
+def test_trials_made_by_others_are_left_alone(study: Study) -> None:
     storage = study._storage
     opened = optuna.load_study(study_name="toy", storage=storage)
     opened.enqueue_trial({"x": 1.0})
     opened.ask()
     opened.enqueue_trial({"x": 2.0})
     study.enqueue([TrialSpec(1, 0, 0)], EXPERIMENT)
-    assert study.claim().spec == TrialSpec(1, 0, 0)
+    assert claimed(study).spec == TrialSpec(1, 0, 0)
     assert study.claim() is None
     assert [trial.spec for trial in study.trials()] == [TrialSpec(1, 0, 0)]
     assert study.release_lost() == []
 
 
-def test_trials_of_another_machine_are_lost_when_it_falls_silent(study, monkeypatch):
+def test_trials_of_another_machine_are_lost_when_it_falls_silent(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
     study.enqueue([TrialSpec(1, 0, 0), TrialSpec(2, 0, 0)], EXPERIMENT)
     other = elsewhere(study, monkeypatch)
-    silent, last_heartbeat = other.claim(), other.claim()
+    silent, last_heartbeat = claimed(other), claimed(other)
     assert study.release_lost() == []
     now = time.time()
-    monkeypatch.setattr(study_module.time, "time", lambda: now + STALE_AFTER)
+    monkeypatch.setattr(time, "time", lambda: now + STALE_AFTER)
     other.heartbeat(last_heartbeat)
-    monkeypatch.setattr(study_module.time, "time", lambda: now + STALE_AFTER + 60)
+    monkeypatch.setattr(time, "time", lambda: now + STALE_AFTER + 60)
     assert [trial.spec for trial in study.release_lost()] == [silent.spec]
     # What it sends after all comes too late, and harms nothing.
     other.complete(silent, [evaluation(1, 0, 1)])
@@ -123,7 +131,7 @@ def test_trials_of_another_machine_are_lost_when_it_falls_silent(study, monkeypa
     assert [(o.candidate, o.accuracy) for o in study.observations()] == [(2, evaluation(2, 0, 1).accuracy)]
 
 
-def test_trials_of_a_dead_process_are_lost_at_once(study, monkeypatch):
+def test_trials_of_a_dead_process_are_lost_at_once(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     process = subprocess.Popen(["true"])
     study.enqueue([TrialSpec(1, 0, 0)], EXPERIMENT)
     host = this_process().partition("@")[2].partition("#")[0]
@@ -131,10 +139,12 @@ def test_trials_of_a_dead_process_are_lost_at_once(study, monkeypatch):
     assert Study.join(study.address).claim()
     process.wait()
     assert [trial.spec for trial in study.release_lost()] == [TrialSpec(1, 0, 0)]
-    assert study.trials()[0].failure.kind == "lost"
+    failure = study.trials()[0].failure
+    assert failure is not None
+    assert failure.kind == "lost"
 
 
-def test_which_processes_are_known_to_be_dead():
+def test_which_processes_are_known_to_be_dead() -> None:
     me = this_process()
     process, _, start = me.partition("#")
     assert not has_ended(me)
@@ -153,7 +163,7 @@ def test_which_processes_are_known_to_be_dead():
         unreaped.wait()
 
 
-def test_a_study_about_something_else_is_refused(study):
+def test_a_study_about_something_else_is_refused(study: Study) -> None:
     assert Study.create(study.address, "this").trials() == []
     with pytest.raises(UserError, match="already holds a study 'toy' with another configuration"):
         Study.create(study.address, "that")
@@ -164,14 +174,14 @@ def test_a_study_about_something_else_is_refused(study):
 @pytest.mark.parametrize(
     "storage", ["postgresql://me:secret@localhost:1/x", "nonsense://x", "sqlite:////no/such/folder/x.db"]
 )
-def test_a_storage_that_cannot_be_opened(storage):
+def test_a_storage_that_cannot_be_opened(storage: str) -> None:
     with pytest.raises(UserError, match=r"--storage .* cannot be opened") as caught:
         Study.create(StudyAddress(storage, "toy"))
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_half_a_line_at_the_end_of_a_journal_is_cut_off(tmp_path):
+def test_half_a_line_at_the_end_of_a_journal_is_cut_off(tmp_path: Path) -> None:
     study = Study.create(address("journal", tmp_path))
     study.enqueue([TrialSpec(1, 0, 0)], EXPERIMENT)
     journal = tmp_path / "study.log"
@@ -184,10 +194,10 @@ def test_half_a_line_at_the_end_of_a_journal_is_cut_off(tmp_path):
     assert all(json.loads(line) for line in journal.read_text().splitlines())
 
 
-def test_a_full_disk_is_a_failure_of_the_machine(tmp_path, monkeypatch):
+def test_a_full_disk_is_a_failure_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = Study.create(address("journal", tmp_path))
 
-    def full(descriptor):
+    def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
@@ -201,7 +211,7 @@ def test_a_full_disk_is_a_failure_of_the_machine(tmp_path, monkeypatch):
 # --- trials.csv ------------------------------------------------------------------------------------------
 
 
-def test_trials_as_a_table(tmp_path):
+def test_trials_as_a_table(tmp_path: Path) -> None:
     seen = observe(TrialSpec(1, 0, 1), [evaluation(1, 0, 1), evaluation(1, 0, 2)])
     seen += observe(TrialSpec(0, 1, 0), [Evaluation(1, 64, 10**13, 0.1, math.nan, 1 / 3, diverged=True)])
     path = tmp_path / "trials.csv"
@@ -213,7 +223,7 @@ def test_trials_as_a_table(tmp_path):
     assert lines[3].startswith("1,0,1,2,200,2200000,0.")
 
 
-def test_a_training_that_diverged_stands_for_the_rungs_it_did_not_reach():
+def test_a_training_that_diverged_stands_for_the_rungs_it_did_not_reach() -> None:
     bad = Evaluation(2, 64, 9, 0.3, math.inf, 1.0, diverged=True)
     seen = observe(TrialSpec(0, 0, 2), [evaluation(0, 0, 1), bad])
     assert [(o.rung, o.epochs, o.state) for o in seen] == [

@@ -7,8 +7,9 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from scaler.execution.protocol import Experiment, TrialSpec
+from scaler.execution.protocol import Experiment, Observation, TrialSpec
 from scaler.execution.scheduler import search
 from scaler.execution.study import Study, StudyAddress
 from scaler.scaling.shares import Shares
@@ -27,7 +28,7 @@ EXPERIMENT = Experiment(
 STRATEGY = Halving(least=2)
 
 
-def evaluation(candidate, seed_index, epochs):
+def evaluation(candidate: int, seed_index: int, epochs: int) -> Evaluation:
     accuracy = 0.4 + 0.05 * epochs + 0.01 * ((candidate * 7 + seed_index * 4) % 9)
     flops = round(EXPERIMENT.epoch_flops[candidate] * epochs)
     return Evaluation(epochs, 100 * epochs, flops, accuracy, 2 - accuracy, 0.25 * epochs)
@@ -40,7 +41,7 @@ class Toy:
     folder: Path
     epoch_seconds: float = 0.0
 
-    def __call__(self, spec: TrialSpec):
+    def __call__(self, spec: TrialSpec) -> list[Evaluation]:
         checkpoint = self.folder / f"{spec.candidate}-{spec.seed_index}.json"
         done = json.loads(checkpoint.read_text()) if checkpoint.exists() else 0
         for rung in range(spec.rung + 1):
@@ -54,26 +55,28 @@ class Toy:
                 beside.replace(checkpoint)
         return [evaluation(spec.candidate, spec.seed_index, epochs) for epochs in RUNGS[: spec.rung + 1]]
 
-    def note(self, spec, epoch):
+    def note(self, spec: TrialSpec, epoch: int) -> None:
         with (self.folder / "log").open("a") as log:
             log.write(f"{os.getpid()} {spec.candidate} {spec.seed_index} {epoch}\n")
 
 
-def noted(folder):
+def noted(folder: Path) -> list[tuple[int, ...]]:
     """(pid, candidate, seed_index, epoch) of every epoch trained."""
     log = folder / "log"
     text = log.read_text() if log.exists() else ""
     return [tuple(int(word) for word in line.split()) for line in text.splitlines()]
 
 
-def address(storage, folder):
+def address(storage: str, folder: Path) -> StudyAddress:
     folder.mkdir(exist_ok=True)
     return StudyAddress(
         str(folder / "study.log") if storage == "journal" else f"sqlite:///{folder}/study.db", "toy"
     )
 
 
-def run(storage, folder, workers=1, epoch_seconds=0.0, **more):
+def run(
+    storage: str, folder: Path, workers: int = 1, epoch_seconds: float = 0.0, **more: Any
+) -> list[Observation]:
     study = Study.create(address(storage, folder))
     return search(EXPERIMENT, STRATEGY, Toy(folder, epoch_seconds), study, workers=workers, **more)
 

@@ -3,6 +3,8 @@
 import csv
 import dataclasses
 import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +12,12 @@ from scipy import stats
 
 from scaler.cli.main import main
 from scaler.errors import UserError
+from scaler.execution.protocol import Observation
 from scaler.execution.training_cost import exhaustive_flops, highest_rungs, spent_flops
 from scaler.replay.evaluation import replays, run, score
 from scaler.replay.proxy_agreement import proxy_correlation
 from scaler.replay.simulator import simulator_of
-from scaler.replay.table import observations, read_table, write_table
+from scaler.replay.table import Table, frame_of, observations, read_table, write_table
 from scaler.report.search_report import warning
 from scaler.search.inference.rank_correlation import rank_correlation
 from scaler.search.strategies.knowledge_gradient import KnowledgeGradient, spread_out
@@ -27,17 +30,17 @@ QUICK = ("exhaustive", "one-seed", "halving", "random", "racing", "knowledge-gra
          "hyperband")  # fmt: skip
 
 
-def spent(table, seen):
+def spent(table: Table, seen: Sequence[Observation]) -> float:
     return spent_flops(table.experiment, highest_rungs(seen))
 
 
 @pytest.fixture
-def path(tmp_path):
-    write_table(TABLE, tmp_path / "made.csv", "made up")
+def path(tmp_path: Path) -> Path:
+    write_table(frame_of(TABLE), tmp_path / "made.csv", "made up")
     return tmp_path / "made.csv"
 
 
-def test_a_table_comes_back_as_written(path):
+def test_a_table_comes_back_as_written(path: Path) -> None:
     assert path.read_text().startswith("# made up\ncandidate,share_depth")
     back = read_table(path)
     assert back.name == "made"
@@ -48,7 +51,7 @@ def test_a_table_comes_back_as_written(path):
     assert exhaustive_flops(back.experiment) == pytest.approx(exhaustive_flops(TABLE.experiment))
 
 
-def test_a_run_directory_is_a_table(tmp_path):
+def test_a_run_directory_is_a_table(tmp_path: Path) -> None:
     columns = [
         "candidate",
         "seed_index",
@@ -93,31 +96,31 @@ def test_a_run_directory_is_a_table(tmp_path):
         (lambda text: "", "is no CSV table"),
     ],
 )
-def test_broken_tables(path, change, message):
+def test_broken_tables(path: Path, change: Callable[[str], str], message: str) -> None:
     path.write_text(change(path.read_text()))
     with pytest.raises(UserError, match=message):
         read_table(path)
 
 
-def test_a_missing_table(tmp_path):
+def test_a_missing_table(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no table"):
         read_table(tmp_path / "none.csv")
 
 
-def test_exhaustive_costs_one_and_one_seed_a_quarter():
+def test_exhaustive_costs_one_and_one_seed_a_quarter() -> None:
     simulator = simulator_of(TABLE)
     assert [o.cost_fraction for o in replays(simulator, strategy("exhaustive"), 2)] == pytest.approx([1, 1])
     assert [o.cost_fraction for o in replays(simulator, strategy("one-seed"), 2)] == pytest.approx([0.25] * 2)
 
 
-def test_a_table_without_noise_has_no_regret():
+def test_a_table_without_noise_has_no_regret() -> None:
     still = dataclasses.replace(TABLE, accuracy=TABLE.accuracy.mean(axis=1, keepdims=True).repeat(4, axis=1))
     found = list(replays(simulator_of(still), strategy("exhaustive"), 3))
     assert all(o.regret == 0 and o.tied and o.covered for o in found)
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_strategies_end_and_are_pure(name):
+def test_strategies_end_and_are_pure(name: str) -> None:
     drawn = simulator_of(TABLE).draw(0).table
     first, second = (run(strategy(name), drawn) for _ in range(2))
     assert first == second
@@ -135,7 +138,7 @@ def test_strategies_end_and_are_pure(name):
 
 
 @pytest.mark.parametrize("name", ["random", "racing", "knowledge-gradient", "tpe", "asha", "hyperband"])
-def test_strategies_keep_to_what_they_may_spend(name):
+def test_strategies_keep_to_what_they_may_spend(name: str) -> None:
     drawn = simulator_of(TABLE).draw(1).table
     for fraction in (0.1, 0.2):
         most = fraction * exhaustive_flops(drawn.experiment)
@@ -143,7 +146,7 @@ def test_strategies_keep_to_what_they_may_spend(name):
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_strategies_live_with_divergence(name):
+def test_strategies_live_with_divergence(name: str) -> None:
     broken = dataclasses.replace(TABLE, loss=TABLE.loss.copy(), accuracy=TABLE.accuracy.copy())
     broken.loss[::2, :, 2:], broken.accuracy[::2, :, 2:] = np.nan, 0.0
     outcomes = list(replays(simulator_of(broken), strategy(name), 2))
@@ -151,19 +154,19 @@ def test_strategies_live_with_divergence(name):
 
 
 @pytest.mark.parametrize("name", ["racing", "knowledge-gradient"])
-def test_ours_when_everything_diverges(name):
+def test_ours_when_everything_diverges(name: str) -> None:
     nothing = dataclasses.replace(TABLE, loss=np.full_like(TABLE.loss, np.nan))
     assert len({o.candidate for o in run(strategy(name), nothing)}) == 15
 
 
-def test_racing_spends_on_the_best():
+def test_racing_spends_on_the_best() -> None:
     seen = run(Racing(), simulator_of(TABLE).draw(2).table)
     longer = {o.candidate for o in seen if o.rung >= 1}
     assert 0 < len(longer) < len(MEAN)
     assert MEAN[list(longer)].mean() > MEAN.mean()
 
 
-def test_knowledge_gradient_trains_in_full_and_where_the_best_are():
+def test_knowledge_gradient_trains_in_full_and_where_the_best_are() -> None:
     experiment = TABLE.experiment
     further = []
     for draw in range(10):
@@ -179,7 +182,7 @@ def test_knowledge_gradient_trains_in_full_and_where_the_best_are():
     assert MEAN[further].mean() > MEAN.mean()
 
 
-def test_the_first_candidates_are_spread_over_the_triangle():
+def test_the_first_candidates_are_spread_over_the_triangle() -> None:
     shares = TABLE.experiment.shares
     for seed in range(5):
         order = spread_out(shares, seed)
@@ -191,20 +194,20 @@ def test_the_first_candidates_are_spread_over_the_triangle():
     assert len({spread_out(shares, seed)[0] for seed in range(20)}) > 5
 
 
-def test_knowledge_gradient_stops_when_the_decision_no_longer_changes():
+def test_knowledge_gradient_stops_when_the_decision_no_longer_changes() -> None:
     clear, _ = make_table(CENTRE, 0.01, lead=5.0, bias=0.0, seed=0)
     whole = exhaustive_flops(clear.experiment)
     assert spent(clear, run(KnowledgeGradient(budget_fraction=1.0), clear)) < 0.6 * whole
 
 
-def test_racing_stops_when_the_decision_no_longer_changes():
+def test_racing_stops_when_the_decision_no_longer_changes() -> None:
     clear, _ = make_table(CENTRE, 0.01, lead=5.0, bias=0.0, seed=0)
     whole = exhaustive_flops(clear.experiment)
     assert spent(clear, run(Racing(budget_fraction=1.0), clear)) < 0.3 * whole
 
 
 @pytest.mark.parametrize("name", ["racing", "knowledge-gradient"])
-def test_ours_beat_chance_and_cover(name):
+def test_ours_beat_chance_and_cover(name: str) -> None:
     simulator = simulator_of(TABLE)
     ours, chance = (
         score(simulator, one, list(replays(simulator, strategy(one), 60))) for one in (name, "random")
@@ -213,7 +216,7 @@ def test_ours_beat_chance_and_cover(name):
     assert ours.coverage >= stats.binom.ppf(0.001, 60, 0.95) / 60
 
 
-def test_rank_correlation_against_scipy():
+def test_rank_correlation_against_scipy() -> None:
     one = [o for o in observations(TABLE) if o.seed_index == 0]
     first = rank_correlation(one)[0]
     x, y = TABLE.accuracy[:, 0, 0], TABLE.accuracy[:, 0, 5]
@@ -227,7 +230,7 @@ def test_rank_correlation_against_scipy():
     assert crossed.spearman_interval[0] < crossed.spearman < crossed.spearman_interval[1]
 
 
-def test_rank_correlation_with_ties_is_tau_b():
+def test_rank_correlation_with_equal_values_is_tau_b() -> None:
     x, y = np.array([1, 1, 2, 3, 3, 4.0]), np.array([1, 2, 2, 2, 5, 4.0])
     from scaler.search.inference.rank_correlation import _kendall, _spearman
 
@@ -235,16 +238,18 @@ def test_rank_correlation_with_ties_is_tau_b():
     assert _spearman(x[None], y[None])[0] == pytest.approx(stats.spearmanr(x, y).statistic)
 
 
-def test_a_warning_where_the_proxy_cannot_rank():
+def test_a_warning_where_the_proxy_cannot_rank() -> None:
     blind = dataclasses.replace(TABLE, accuracy=TABLE.accuracy.copy())
     blind.accuracy[:, :, 0] = np.random.default_rng(0).uniform(size=(15, 4))
-    assert "after 1 epochs" in warning(rank_correlation(observations(blind)))
+    said = warning(rank_correlation(observations(blind)))
+    assert said is not None
+    assert "after 1 epochs" in said
     good, _ = make_table(EDGE, 0.1, bias=0.1, seed=0)
     assert warning(rank_correlation(observations(good))) is None
     assert rank_correlation([]) == ()
 
 
-def test_shares_of_six_digits_need_not_sum_to_one_exactly(path):
+def test_shares_of_six_digits_need_not_sum_to_one_exactly(path: Path) -> None:
     lines = path.read_text().splitlines()
     changed = ["0,0.279435,0.292154,0.428412," + line.split(",", 4)[4] if line.startswith("0,") else line
                for line in lines]  # fmt: skip
@@ -256,8 +261,10 @@ def test_shares_of_six_digits_need_not_sum_to_one_exactly(path):
         read_table(path)
 
 
-def test_proxies_agree_with_themselves():
-    assert proxy_correlation(TABLE, TABLE).spearman == pytest.approx(1.0)
+def test_proxies_agree_with_themselves() -> None:
+    same = proxy_correlation(TABLE, TABLE)
+    assert same is not None
+    assert same.spearman == pytest.approx(1.0)
     some = [7, 5, 3, 2, 0]
     experiment = dataclasses.replace(
         TABLE.experiment,
@@ -268,16 +275,17 @@ def test_proxies_agree_with_themselves():
         TABLE, experiment=experiment, accuracy=TABLE.accuracy[some], loss=TABLE.loss[some]
     )
     found = proxy_correlation(TABLE, fewer)
+    assert found is not None
     assert found.spearman == pytest.approx(1.0)
     assert found.candidates == 5
 
 
-def test_proxies_of_other_candidates_are_not_compared():
+def test_proxies_of_other_candidates_are_not_compared() -> None:
     other, _ = make_table(EDGE, 0.8, divisions=5)
     assert proxy_correlation(TABLE, other) is None
 
 
-def test_the_command(path, tmp_path, capsys):
+def test_the_command(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = tmp_path / "strategies.csv"
     with pytest.raises(SystemExit) as end:
         main(["replay", str(path), "--strategy", "one-seed,racing@0.2", "--replays", "2",
@@ -299,12 +307,14 @@ def test_the_command(path, tmp_path, capsys):
         (["--metric", "speed"], "accuracy or loss"),
     ],
 )
-def test_the_command_refuses(path, arguments, message, capsys):
+def test_the_command_refuses(
+    path: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as end:
         main(["replay", str(path), "--replays", "1", *arguments])
     assert end.value.code == 2
     assert message in capsys.readouterr().err
 
 
-def test_all_strategies_are_there():
+def test_all_strategies_are_there() -> None:
     assert set(QUICK) | {"gp"} == set(STRATEGIES)

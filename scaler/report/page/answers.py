@@ -9,8 +9,8 @@ import pandas as pd
 from scaler.execution.protocol import Observation
 from scaler.growth.comparison import differences
 from scaler.growth.law import growth_laws
+from scaler.report import growth_law_report, law_report
 from scaler.report.columns import percent
-from scaler.report.law_report import law_lines
 from scaler.report.run_tables import read_scaling, read_trials
 from scaler.report.scale_report import comparison_lines
 from scaler.report.search_report import result_lines
@@ -27,6 +27,7 @@ def search_answer(run: Run) -> Iterator[str]:
         return
     result = read_result(run)
     yield f"{result.base}, with {result.budget} the FLOPs: {_shares(result)}."
+    yield from law_report.law_lines(result)
     yield from result_lines(result, _observations(read_trials(run)))
 
 
@@ -70,4 +71,4 @@ def scale_answer(run: Run) -> Iterator[str]:
         yield from comparison_lines(differences(curve, values), chosen)
     yield from growth_lines(curve)
     if values:
-        yield from law_lines(growth_laws(curve, values))
+        yield from growth_law_report.law_lines(growth_laws(curve, values))

@@ -15,6 +15,7 @@ STRATEGIES: Registry[Callable[..., Strategy]] = Registry(
     {
         "exhaustive": "exhaustive:Exhaustive",
         "halving": "halving:Halving",
+        "law": "law:LawOfGrowth",
         "knowledge-gradient": "knowledge_gradient:KnowledgeGradient",
         "racing": "racing:Racing",
         "one-seed": "one_seed:OneSeed",

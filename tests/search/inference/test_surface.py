@@ -4,26 +4,27 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scaler.search.inference.surface import SETTINGS, Surface, Values, values_of
 
 from scaler.execution.protocol import TrialSpec
 from scaler.replay.simulator import simulator_of
-from scaler.replay.table import observations
+from scaler.replay.table import Array, observations
 from scaler.scaling.shares import lattice
 from scaler.search.inference import surface
-from scaler.search.inference.surface import SETTINGS, Surface, Values, values_of
 from tests.replay.synthetic import CENTRE, CORNER, EDGE, make_table
 
 SHARES = tuple(lattice(3))
 
 
-def some_values(count=25, seed=0):
+def some_values(count: int = 25, seed: int = 0) -> Values:
     generator = np.random.default_rng(seed)
     keys = generator.permutation([(c, r, k) for c in range(10) for r in range(2) for k in range(2)])[:count]
-    return Values(*keys.T, generator.normal(size=len(keys)))
+    candidate, seed_index, rung = keys.T
+    return Values(candidate, seed_index, rung, generator.normal(size=len(keys)))
 
 
-def by_joint_sampling(model, values, draws=400_000):
-    """Posterior covariance of qualities from the model's own sum of parts, by regression on samples."""
+def by_joint_sampling(model: Surface, values: Values, draws: int = 400_000) -> tuple[Array, Array]:
+    """Posterior covariance of latent values from the model's own sum of parts, by regression on samples."""
     generator = np.random.default_rng(1)
     total = len(values.value)
     prior = np.linalg.cholesky(model.latent[0] + 1e-9 * np.eye(len(model.latent[0])))
@@ -31,11 +32,11 @@ def by_joint_sampling(model, values, draws=400_000):
     own = model.covariance(values, values)[0] - model.latent[0][np.ix_(values.candidate, values.candidate)]
     rest = generator.normal(size=(draws, total)) @ np.linalg.cholesky(own).T
     seen = latent[:, values.candidate] + rest
-    slope = np.linalg.lstsq(seen, latent, rcond=None)[0]
+    slope: Array = np.linalg.lstsq(seen, latent, rcond=None)[0].astype(np.float64)
     return np.cov((latent - seen @ slope).T), slope
 
 
-def test_foresight_is_the_posterior_covariance():
+def test_the_prediction_is_the_posterior_covariance() -> None:
     model = Surface(SHARES, (1, 3), SETTINGS[[10]])
     values = some_values()
     sampled, slope = by_joint_sampling(model, values)
@@ -55,13 +56,13 @@ def test_foresight_is_the_posterior_covariance():
     assert np.ptp(about / variance - sampled, axis=1) == pytest.approx(np.zeros(10), abs=0.04)
 
 
-def test_only_differences_within_a_rung_count():
+def test_only_differences_within_a_rung_count() -> None:
     model, values = Surface(SHARES, (1, 3)), some_values()
     lifted = Values(values.candidate, values.seed_index, values.rung, values.value + 100.0 * values.rung)
     assert model.fit(lifted)[0].mean == pytest.approx(model.fit(values)[0].mean, abs=1e-6)
 
 
-def test_units_do_not_matter():
+def test_units_do_not_matter() -> None:
     model, values = Surface(SHARES, (1, 3)), some_values()
     scaled = Values(values.candidate, values.seed_index, values.rung, 100 * values.value)
     one, other = model.fit(values)[0], model.fit(scaled)[0]
@@ -69,7 +70,7 @@ def test_units_do_not_matter():
     assert other.covariance == pytest.approx(10_000 * one.covariance)
 
 
-def test_pooling_betters_the_choice():
+def test_pooling_betters_the_choice() -> None:
     raw, pooled = [], []
     for position, seed in product((CENTRE, EDGE, CORNER), range(40)):
         table, mean = make_table(position, 1.5, seed=seed)
@@ -80,7 +81,7 @@ def test_pooling_betters_the_choice():
     assert np.mean(pooled) < 0.9 * np.mean(raw)
 
 
-def test_short_trainings_alone_leave_more_doubt():
+def test_short_trainings_alone_leave_more_doubt() -> None:
     table, _ = make_table(EDGE, 0.4, seed=0)
     model = surface.surface_of(table.experiment)
     short = values_of([o for o in observations(table) if o.rung == 0])
@@ -89,7 +90,7 @@ def test_short_trainings_alone_leave_more_doubt():
     assert doubt[0] < doubt[1]
 
 
-def test_values_leave_out_what_diverged_and_keep_what_is_needed():
+def test_values_leave_out_what_diverged_and_keep_what_is_needed() -> None:
     table, _ = make_table(EDGE, 0.4, seed=0)
     table.loss[3, 1, 4:] = np.nan
     values = values_of(observations(table))
@@ -99,7 +100,7 @@ def test_values_leave_out_what_diverged_and_keep_what_is_needed():
     assert set(values_of(few).candidate) == set(range(15))
 
 
-def test_the_order_of_what_was_seen_does_not_matter():
+def test_the_order_of_what_was_seen_does_not_matter() -> None:
     table, _ = make_table(EDGE, 0.4, seed=0)
     seen = observations(table)
     model = surface.surface_of(table.experiment)
@@ -108,7 +109,7 @@ def test_the_order_of_what_was_seen_does_not_matter():
 
 
 @pytest.mark.parametrize("deviation", [0.4, 0.8, 1.5])
-def test_the_noise_is_known_without_repeated_seeds(deviation):
+def test_the_noise_is_known_without_repeated_seeds(deviation: float) -> None:
     table, _ = make_table(EDGE, deviation, seed=3)
     simulator, found = simulator_of(table), []
     for draw in range(20):
@@ -116,12 +117,12 @@ def test_the_noise_is_known_without_repeated_seeds(deviation):
         seen = [o for c in range(15) for o in drawn.observe(TrialSpec(c, 0, 5))]
         posterior, _ = surface.surface_of(drawn.experiment).fit(values_of(seen))
         found.append(100 * posterior.noise**0.5)
-    # A tenth of the variance is the seed_index's, which all candidates share.
+    # A tenth of the variance is the seed's, which all candidates share.
     assert 0.7 < np.median(found) / (deviation * 0.95) < 1.4
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_early_epochs_count_for_what_full_trainings_showed_of_them(reverse):
+def test_early_epochs_count_for_what_full_trainings_showed_of_them(reverse: bool) -> None:
     """Candidates seen only at the first epoch are ranked by it, or against it, as the others suggest."""
     keys = np.array([(c, rung) for c in range(10) for rung in (0, 1)] + [(c, 0) for c in range(10, 15)])
     model, agreement = Surface(tuple(lattice(4)), (1, 6)), []

@@ -6,7 +6,7 @@ import pytest
 from scaler.errors import UserError
 from scaler.growth.law import growth_laws
 from scaler.report.columns import curve_frame
-from scaler.report.law_report import (
+from scaler.report.growth_law_report import (
     flops_lines,
     for_accuracy,
     law_lines,
