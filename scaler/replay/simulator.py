@@ -180,8 +180,8 @@ def _curves(trainings: Array, seed_effect: Array, noise: Array, rungs: tuple[int
     shared = seed_effect[:, None, : trainings.shape[2]]
     adjusted = trainings.copy()
     adjusted[:, :, : shared.shape[2]] -= shared
-    mean = np.nanmean(np.where(recorded[None, :, :, None], adjusted, np.nan), axis=2)
-    diverged = (recorded[:, :, None] & np.isnan(trainings[1])).any(axis=(1, 2))
+    mean = adjusted.mean(axis=2, where=recorded[None, :, :, None])  # a loss that is NaN once stays NaN
+    diverged = np.isnan(mean[1]).any(axis=1)
     mean[0, diverged] = 0.0
     stable = ~diverged
     seeds = max(round(float(recorded[stable].sum(axis=1).mean())), 1)

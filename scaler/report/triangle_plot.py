@@ -57,7 +57,8 @@ def draw_triangle(
     _axes(axes)
     feasible = candidates["feasible"].fillna(False).astype(bool)
     shown = _joined(candidates[feasible], trials)
-    if law is not None:
+    mapped = law is not None and bool(law.surface)
+    if law is not None and mapped:
         _draw_map(figure, axes, law)
     axes.scatter(
         *_tlr(candidates[~feasible]),
@@ -72,9 +73,9 @@ def draw_triangle(
         *([share] for share in astuple(PUBLISHED_SHARES)),
         s=330, facecolors="none", edgecolors=_PUBLISHED, marker="s", linewidths=1.8, zorder=5, clip_on=False,
     )  # fmt: skip
-    _draw_candidates(figure, axes, shown, coloured=law is None)
+    _draw_candidates(figure, axes, shown, coloured=not mapped)
     _draw_rings(axes, shown, best_set)
-    _legend(axes, shown, best_set, top, left_out=not feasible.all(), mapped=law is not None)
+    _legend(axes, shown, best_set, top, left_out=not feasible.all(), mapped=mapped)
     return figure
 
 

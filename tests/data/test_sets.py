@@ -31,7 +31,7 @@ def all_pixels(data: DataSet, resolution: int) -> set[bytes]:
 
 
 def test_an_unknown_data_set_shows_what_there_is() -> None:
-    with pytest.raises(UserError, match=r"imagenet.*fractals, digits, cifar10, folder"):
+    with pytest.raises(UserError, match=r"imagenet.*fractals, digits, cifar10, folder:PATH"):
         registry.load("imagenet", largest_resolution=8)
 
 

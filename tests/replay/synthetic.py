@@ -42,6 +42,8 @@ def make_table(
 ) -> tuple[Table, Array]:
     """A table and the true last-epoch accuracies (in [0, 1]) of its candidates.
 
+    The truth is known at the budget alone, and growth is asked about up to there.
+
     ``deviation``: of one training from seed to seed at the last epoch, in points, of which ``shared`` is the
     seed's (all candidates alike). ``bias``: deviation of what the first epoch adds to a candidate
     for no lasting reason, in points, a part of it against deep networks; it fades until the last epoch.
@@ -72,6 +74,7 @@ def make_table(
         rungs=tuple(range(1, epochs + 1)),
         max_seeds=seeds,
         seed=0,
+        up_to=2.0,
     )
     accuracy = points / 100
     loss = 2.3 - 3 * accuracy + 0.3 * deviation / 100 * generator.standard_normal(points.shape)
