@@ -119,7 +119,7 @@ SCALING_COLUMNS = (
 )
 
 #: Cost columns that are measured on request, by the beginning of their names: header and format.
-_MEASURED = {
+_MEASURED: dict[str, tuple[str, Callable[[float], str]]] = {
     "memory_training": ("train MiB", lambda value: f"{value / 2**20:.0f}"),
     "memory_inference": ("infer MiB", lambda value: f"{value / 2**20:.0f}"),
     "latency_ms": ("ms", lambda value: f"{value:.3g}"),
@@ -130,7 +130,7 @@ _MEASURED = {
 
 def cost_column(name: str) -> Column:
     """A column for a cost that a table holds beyond the counts."""
-    title, said = _MEASURED.get(name, (name, lambda value: f"{value:.4g}"))
+    title, said = _MEASURED.get(name, (name, "{:.4g}".format))
     return Column(name, title, float, lambda row: "" if _missing(row[name]) else said(row[name]), varied=True)
 
 

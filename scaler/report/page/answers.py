@@ -44,13 +44,8 @@ def _shares(result: SearchResult) -> str:
 
 def _observations(trials: pd.DataFrame) -> list[Observation]:
     """The rows of ``trials.csv``."""
-    return [
-        Observation(
-            int(row.candidate), int(row.seed_index), int(row.rung), int(row.epochs), int(row.images),
-            int(row.train_flops), float(row.accuracy), float(row.loss), float(row.seconds), str(row.state),
-        )  # type: ignore[arg-type]
-        for row in trials.itertuples()
-    ]  # fmt: skip
+    rows = trials.astype(object).to_dict("records")
+    return [Observation(**{str(key): value for key, value in row.items()}) for row in rows]
 
 
 def scale_answer(run: Run) -> Iterator[str]:
