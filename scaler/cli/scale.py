@@ -73,6 +73,13 @@ def scale(
             "all or none. Default: the single dimensions, and all of it fitted into ten minutes.",
         ),
     ] = None,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="Also measure memory and latency of every network at its own size, on the device.",
+        ),
+    ] = False,
     time_budget: options.TimeBudget = None,
     predict: Annotated[
         str | None,
@@ -126,7 +133,7 @@ def scale(
     if dry_run:
         _print_networks(output, prepared)
         return
-    _run(output, prepared, results, name, storage, train)
+    _run(output, prepared, results, name, storage, train, measure)
 
 
 def _answer(
@@ -200,7 +207,13 @@ def _origin(
 
 
 def _run(
-    output: Output, prepared: ScaleUp, results: Path, name: str | None, storage: str | None, train: bool
+    output: Output,
+    prepared: ScaleUp,
+    results: Path,
+    name: str | None,
+    storage: str | None,
+    train: bool,
+    measure: bool,
 ) -> None:
     from scaler.runs import default_name, find_unfinished, open_run
 
@@ -212,20 +225,22 @@ def _run(
     )
     with open_run(results, found, "scale", configuration, device=prepared.work.settings.device) as run:
         output.note(f"Run         {run.path}" + (" (goes on where it was)" if unfinished else ""))
-        _finish(output, prepared, run, storage, train)
+        _finish(output, prepared, run, storage, train, measure)
         run.finish()
     output.note(f"Report      {run.path / 'report.html'}")
     output.note(f"Files       {run.path}; next: scaler pareto {run.path}")
 
 
-def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, train: bool) -> None:
+def _finish(
+    output: Output, prepared: ScaleUp, run: Run, storage: str | None, train: bool, measure: bool
+) -> None:
     """Train if asked to, write the run's files, print the curve."""
     from scaler.execution.run_trials import CHECKPOINTS, drop_checkpoints, run_trials
     from scaler.growth.comparison import differences
     from scaler.growth.export import export_networks
     from scaler.growth.law import growth_laws
     from scaler.growth.scale_up import curve_rows
-    from scaler.report.columns import CSV_FORMATS, CURVE_COLUMNS, SCALING_COLUMNS, curve_frame
+    from scaler.report.columns import CSV_FORMATS, CURVE_COLUMNS, SCALING_COLUMNS, cost_columns, curve_frame
     from scaler.report.growth_law_report import law_lines
     from scaler.report.page.page import write_page
     from scaler.report.pictures import save_pictures
@@ -248,7 +263,10 @@ def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, tr
                 attributes=prepared.attributes(),
                 on_progress=on_progress,
             )
-    frame = curve_frame(curve_rows(prepared, seen))
+    rows = curve_rows(prepared, seen)
+    if measure:
+        rows = _measured(output, prepared, rows)
+    frame = curve_frame(rows)
     values = {(o.candidate, o.seed_index): o.accuracy for o in seen}
     found = differences(frame, values)
     frame = with_differences(frame, found)
@@ -259,13 +277,26 @@ def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, tr
         save_pictures(run)
     write_page([run])
     shown: list[RenderableType] = [
-        rich_table(frame, (*CURVE_COLUMNS, *SCALING_COLUMNS)),
+        rich_table(frame, (*CURVE_COLUMNS, *SCALING_COLUMNS, *cost_columns(frame))),
         *growth_lines(frame),
         *comparison_lines(found, prepared.origin.name),
         *(law_lines(growth_laws(frame, values)) if values else ()),
     ]
     content = {"run": str(run.path), "networks": records(frame), "differences": found}
     output.result(content, *shown)
+
+
+def _measured(output: Output, prepared: ScaleUp, rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """The rows of the curve with what the networks really cost."""
+    from scaler.cost.measured import measured_costs
+    from scaler.training.device import resolve
+
+    device = str(resolve(prepared.work.settings.device).torch)
+    with output.progress("Measuring", len(rows)) as advance:
+        for row, network in zip(rows, prepared.networks, strict=True):
+            row |= measured_costs(network.native.spec, device)
+            advance()
+    return rows
 
 
 def _print_networks(output: Output, prepared: ScaleUp) -> None:

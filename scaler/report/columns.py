@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from scaler.curves.pareto import Objective, front
+from scaler.curves.pareto import Objective, front, is_objective
 from scaler.scaling.budget import format_count
 from scaler.scaling.shares import Shares
 from scaler.search.candidates.candidate import Candidate, LeftOut
@@ -126,6 +126,14 @@ _MEASURED: dict[str, tuple[str, Callable[[float], str]]] = {
     "latency_spread_ms": ("± ms", lambda value: f"{value:.2g}"),
     "latency_batch_ms": ("batch ms", lambda value: f"{value:.3g}"),
 }
+
+
+def cost_columns(frame: pd.DataFrame) -> tuple[Column, ...]:
+    """Columns of the costs that a table holds beyond the counts."""
+    known = {column.name for column in (*CURVE_COLUMNS, *SCALING_COLUMNS)}
+    return tuple(
+        cost_column(str(name)) for name in frame if is_objective(str(name)) and str(name) not in known
+    )
 
 
 def cost_column(name: str) -> Column:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from scaler.curves.pareto import parse_objectives
 from scaler.files import write_bytes
-from scaler.report.columns import CURVE_COLUMNS, SCALING_COLUMNS, Column, Row
+from scaler.report.columns import CURVE_COLUMNS, SCALING_COLUMNS, Column, Row, cost_columns
 from scaler.report.page.answers import scale_answer, search_answer
 from scaler.report.page.facts import command, limits, origin, proxy_facts
 from scaler.report.page.svg import inline_svg
@@ -125,7 +125,7 @@ def _scaling_tables(run: Run) -> Iterator[PageTable]:
     yield page_table(
         "The networks",
         curve,
-        (*CURVE_COLUMNS, *SCALING_COLUMNS),
+        (*CURVE_COLUMNS, *SCALING_COLUMNS, *cost_columns(curve)),
         "Bold: on the front, for no cheaper network is significantly more accurate. Click a header to sort.",
     )
 
