@@ -43,6 +43,14 @@ def scale(
             metavar="RUN", help="The search to take coefficients from; default: the newest finished."
         ),
     ] = None,
+    path: Annotated[
+        str,
+        typer.Option(
+            metavar="powers|law",
+            help="Powers of the chosen alpha, beta, gamma; or the shares that the search's law finds best at "
+            "every size.",
+        ),
+    ] = "powers",
     alpha: Annotated[
         float | None,
         typer.Option(metavar="X", help="Depth at phi = 1, of your own; those not given stay 1."),
@@ -118,7 +126,7 @@ def scale(
     own = _own(alpha, beta, gamma)
     overrides = {"seeds": seeds or _DEFAULT_SEEDS, "data": data}
     with output.working("Counting networks and timing this machine"):
-        origin = _origin(output, results, search, base, space, own, settings, overrides)
+        origin = _origin(output, results, search, base, space, own, settings, overrides, path)
         fitted = fitted_before(results, name, origin, asked, settings)
         prepared = prepare_scale(origin, settings, asked, fitted)
     for line in scale_lines(prepared):
@@ -175,19 +183,26 @@ def _origin(
     own: Coefficients | None,
     settings: Settings,
     overrides: dict[str, Any],
+    path: str,
 ) -> Origin:
-    """The user's coefficients; else the search named, or the newest of this base; else the published ones."""
+    """The user's coefficients; else the search named or the newest of this base; else the published."""
     from scaler.growth.origin import find_search, origin_of, own_origin, published_origin
     from scaler.search.result import read_result
     from scaler.search.space import read_space
 
+    if path not in ("powers", "law"):
+        raise UserError(f"--path {path!r} is no path: write powers or law")
     if search is not None and (own or space):
         other = "--space" if space else "--alpha, --beta, --gamma"
         raise UserError(f"--search and {other} both say where coefficients come from: give one of them")
     run = find_search(results, search, base) if own is None and space is None else None
     if run is not None:
         output.note(f"Search      {run.path}")
-        return origin_of(read_result(run), run.name).on(overrides)
+        return origin_of(read_result(run), run.name, along_law=path == "law").on(overrides)
+    if path == "law":
+        raise UserError(
+            "--path law follows what a search found: run `scaler search`, or name one by --search"
+        )
     chosen = read_space(space or _DEFAULT_SPACE).override(base=base, **overrides)
     if own is not None:
         return own_origin(own, chosen, settings)
