@@ -119,7 +119,7 @@ SCALING_COLUMNS = (
 )
 
 #: Cost columns that are measured on request, by the beginning of their names: header and format.
-_MEASURED = {
+_MEASURED: dict[str, tuple[str, Callable[[float], str]]] = {
     "memory_training": ("train MiB", lambda value: f"{value / 2**20:.0f}"),
     "memory_inference": ("infer MiB", lambda value: f"{value / 2**20:.0f}"),
     "latency_ms": ("ms", lambda value: f"{value:.3g}"),

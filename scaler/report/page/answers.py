@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any, cast
 
 import pandas as pd
 
@@ -44,13 +46,8 @@ def _shares(result: SearchResult) -> str:
 
 def _observations(trials: pd.DataFrame) -> list[Observation]:
     """The rows of ``trials.csv``."""
-    return [
-        Observation(
-            int(row.candidate), int(row.seed_index), int(row.rung), int(row.epochs), int(row.images),
-            int(row.train_flops), float(row.accuracy), float(row.loss), float(row.seconds), str(row.state),
-        )  # type: ignore[arg-type]
-        for row in trials.itertuples()
-    ]  # fmt: skip
+    rows = cast("list[dict[str, Any]]", trials.to_dict("records"))
+    return [Observation(**{field.name: row[field.name] for field in fields(Observation)}) for row in rows]
 
 
 def scale_answer(run: Run) -> Iterator[str]:
