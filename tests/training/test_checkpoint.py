@@ -1,4 +1,6 @@
 import pickle
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,7 +22,7 @@ SAVED = Checkpoint(
 )
 
 
-def test_comes_back_as_it_was(tmp_path):
+def test_comes_back_as_it_was(tmp_path: Path) -> None:
     file = tmp_path / "new folder" / "c.pt"
     files.save(SAVED, file)
     loaded = files.load(file)
@@ -30,12 +32,12 @@ def test_comes_back_as_it_was(tmp_path):
     assert [entry.name for entry in file.parent.iterdir()] == ["c.pt"]
 
 
-def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "c.pt"
     files.save(SAVED, file)
     before = file.read_bytes()
 
-    def full(fields, path):
+    def full(fields: object, path: Path) -> None:
         path.write_bytes(b"half")
         raise RuntimeError("unexpected pos: no space left on device")
 
@@ -46,7 +48,14 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_damaged_file_is_named(tmp_path):
+def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+    for name in (".c.123.tmp.pt", ".d.123.tmp.pt"):
+        (tmp_path / name).write_bytes(b"half")
+    files.save(SAVED, tmp_path / "c.pt")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"c.pt", ".d.123.tmp.pt"}
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "c.pt"
     files.save(SAVED, file)
     file.write_bytes(file.read_bytes()[:-200])
@@ -54,9 +63,9 @@ def test_a_damaged_file_is_named(tmp_path):
         files.load(file)
 
 
-def test_code_in_a_checkpoint_is_not_run(tmp_path):
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     class Trap:
-        def __reduce__(self):
+        def __reduce__(self) -> tuple[Callable[..., object], tuple[str, str]]:
             return (open, (str(tmp_path / "sprung"), "w"))
 
     file = tmp_path / "c.pt"

@@ -2,7 +2,9 @@ import dataclasses
 import math
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from torch.nn import functional
 
 from scaler.cost.network_cost import cost
 from scaler.data.batches import Batches, normalisation
-from scaler.data.dataset import DataSet, Part
+from scaler.data.dataset import DataSet, Part, PartName
+from scaler.networks.spec import NetworkSpec
 from scaler.training import checkpoint as files
 from scaler.training.device import Device
 from scaler.training.optimiser import optimiser
@@ -26,11 +29,19 @@ RECIPE = Recipe(epochs=3, batch_size=24, learning_rate=0.4, regularise=True)
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
+def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def run(recipe=RECIPE, seeds=SEEDS, *, stops=(3,), spec=None, data=None, **rest):
+def run(
+    recipe: Recipe = RECIPE,
+    seeds: TrainingSeeds = SEEDS,
+    *,
+    stops: Sequence[int] = (3,),
+    spec: NetworkSpec | None = None,
+    data: DataSet | None = None,
+    **rest: Any,
+) -> list[Evaluation]:
     return train(spec or network(), recipe, data or data_set(), seeds, stops=stops, device=CPU, **rest)
 
 
@@ -41,34 +52,34 @@ def timeless(evaluations: list[Evaluation]) -> list[Evaluation]:
 def equal(a: object, b: object) -> bool:
     """Equal to the last bit, through dictionaries and lists of tensors."""
     if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
+        return isinstance(b, torch.Tensor) and torch.equal(a, b)
     if isinstance(a, dict):
-        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+        return isinstance(b, dict) and a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
     if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(equal, a, b))
+        return isinstance(b, list | tuple) and len(a) == len(b) and all(map(equal, a, b))
     return a == b
 
 
-def test_learns_what_can_be_learnt():
+def test_learns_what_can_be_learnt() -> None:
     recipe = Recipe(epochs=12, batch_size=12, learning_rate=0.8, flip=False, shift=0)
     first, last = run(recipe, stops=(1, 12))
     assert last.accuracy > 0.8
     assert last.loss < first.loss
 
 
-def test_fits_a_tiny_set_by_heart():
+def test_fits_a_tiny_set_by_heart() -> None:
     """Labels without any meaning: only a network that is really trained can know them."""
     random = np.random.default_rng(0)
     part = Part(random.integers(0, 256, (16, 8, 8, 3), dtype=np.uint8), np.arange(16) % 4)
-    sizes = {"train": 16, "validation": 16, "test": 16}
+    sizes: dict[PartName, int] = {"train": 16, "validation": 16, "test": 16}
     data = DataSet("noise", tuple("abcd"), sizes, 8, "noise", (), lambda name, resolution: part)
     recipe = Recipe(epochs=30, batch_size=8, learning_rate=1.6, flip=False, shift=0, label_smoothing=0)
     (last,) = run(recipe, stops=(30,), data=data)
     assert last.accuracy == 1.0
 
 
-def test_counts_images_and_flops(tmp_path):
-    calls = []
+def test_counts_images_and_flops(tmp_path: Path) -> None:
+    calls: list[int] = []
     first, last = run(stops=(1, 3), on_epoch=calls.append)
     spec = prepared(network(), RECIPE, data_set())
     assert (first.epochs, last.epochs) == (1, 3)
@@ -78,12 +89,12 @@ def test_counts_images_and_flops(tmp_path):
     assert 0 < first.seconds < last.seconds
 
 
-def test_subset_of_images():
+def test_subset_of_images() -> None:
     (last,) = run(dataclasses.replace(RECIPE, images=50), stops=(1,))
     assert last.images == 48  # two batches of 24; the remainder waits for the next epoch's order
 
 
-def test_stopping_and_going_on_changes_no_bit(tmp_path):
+def test_stopping_and_going_on_changes_no_bit(tmp_path: Path) -> None:
     whole, stopped = tmp_path / "whole.pt", tmp_path / "stopped.pt"
     expected = run(stops=(1, 2, 3), checkpoint=whole)
     run(stops=(1,), checkpoint=stopped)
@@ -96,14 +107,47 @@ def test_stopping_and_going_on_changes_no_bit(tmp_path):
     assert equal(a.optimiser, b.optimiser)
 
 
-def test_stops_on_the_way_change_no_bit(tmp_path):
+class Killed(BaseException):
+    """A process that is gone."""
+
+
+@pytest.mark.parametrize("last", [1, 2, 3])
+def test_a_training_killed_after_any_epoch_goes_on_from_there_and_changes_no_bit(
+    last: int, tmp_path: Path
+) -> None:
+    whole, killed = tmp_path / "whole.pt", tmp_path / "killed.pt"
+    expected = run(stops=(3,), checkpoint=whole)
+
+    def kill(epochs: int) -> None:
+        if epochs == last:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(stops=(3,), checkpoint=killed, on_epoch=kill)
+    epochs: list[int] = []
+    assert timeless(run(stops=(3,), checkpoint=killed, on_epoch=epochs.append)) == timeless(expected)
+    assert epochs == list(range(last + 1, 4))
+    assert equal(files.load(whole).network, files.load(killed).network)
+    assert equal(files.load(whole).averaged, files.load(killed).averaged)
+
+
+@pytest.mark.parametrize("length", [0, 100, -200])
+def test_half_a_checkpoint_is_passed_over(length: int, tmp_path: Path) -> None:
+    file = tmp_path / "c.pt"
+    run(stops=(1,), checkpoint=file)
+    file.write_bytes(file.read_bytes()[:length])
+    assert timeless(run(stops=(2,), checkpoint=file)) == timeless(run(stops=(2,)))
+    assert files.load(file).epochs == 2
+
+
+def test_stops_on_the_way_change_no_bit(tmp_path: Path) -> None:
     often, once = tmp_path / "often.pt", tmp_path / "once.pt"
     run(stops=(1, 2, 3), checkpoint=often)
     run(stops=(3,), checkpoint=once)
     assert equal(files.load(often).network, files.load(once).network)
 
 
-def test_another_process_goes_on_to_the_last_bit(tmp_path):
+def test_another_process_goes_on_to_the_last_bit(tmp_path: Path) -> None:
     whole, stopped = tmp_path / "whole.pt", tmp_path / "stopped.pt"
     expected = run(stops=(1, 3), checkpoint=whole)
     program = (
@@ -118,29 +162,29 @@ def test_another_process_goes_on_to_the_last_bit(tmp_path):
     assert equal(files.load(whole).network, files.load(stopped).network)
 
 
-def test_a_finished_training_is_read_not_repeated(tmp_path):
+def test_a_finished_training_is_read_not_repeated(tmp_path: Path) -> None:
     file = tmp_path / "c.pt"
     first = run(stops=(1, 3), checkpoint=file)
-    calls = []
+    calls: list[int] = []
     assert run(stops=(1, 3), checkpoint=file, on_epoch=calls.append) == first
     assert run(stops=(1,), checkpoint=file, on_epoch=calls.append) == first[:1]
     assert calls == []
 
 
-def test_a_checkpoint_of_another_training_is_not_used(tmp_path):
+def test_a_checkpoint_of_another_training_is_not_used(tmp_path: Path) -> None:
     file = tmp_path / "c.pt"
     run(stops=(1,), checkpoint=file)
     other = dataclasses.replace(RECIPE, learning_rate=0.1)
     assert timeless(run(other, stops=(1, 2), checkpoint=file)) == timeless(run(other, stops=(1, 2)))
 
 
-def test_a_checkpoint_that_ran_past_a_stop_is_not_used(tmp_path):
+def test_a_checkpoint_that_ran_past_a_stop_is_not_used(tmp_path: Path) -> None:
     file = tmp_path / "c.pt"
     run(stops=(2,), checkpoint=file)
     assert timeless(run(stops=(1, 2), checkpoint=file)) == timeless(run(stops=(1, 2)))
 
 
-def test_the_same_seeds_give_the_same_result_and_others_another():
+def test_the_same_seeds_give_the_same_result_and_others_another() -> None:
     one = timeless(run(stops=(1,)))
     torch.manual_seed(5)
     assert timeless(run(stops=(1,))) == one
@@ -148,7 +192,7 @@ def test_the_same_seeds_give_the_same_result_and_others_another():
     assert timeless(run(seeds=TrainingSeeds(1, 7), stops=(1,))) != one
 
 
-def test_leaves_the_generator_of_the_process_alone():
+def test_leaves_the_generator_of_the_process_alone() -> None:
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
@@ -156,20 +200,20 @@ def test_leaves_the_generator_of_the_process_alone():
     assert torch.equal(torch.rand(2), expected)
 
 
-def test_divergence_is_a_result(tmp_path):
+def test_divergence_is_a_result(tmp_path: Path) -> None:
     file = tmp_path / "c.pt"
     recipe = dataclasses.replace(RECIPE, learning_rate=1e30)
     found = run(recipe, stops=(1, 2, 3), checkpoint=file)
     assert len(found) == 3
     assert all(evaluation.diverged and evaluation.accuracy == 0 for evaluation in found)
     assert all(math.isnan(evaluation.loss) for evaluation in found)
-    calls = []
+    calls: list[int] = []
     again = run(recipe, stops=(1, 2, 3), checkpoint=file, on_epoch=calls.append)
     assert calls == []
     assert [evaluation.epochs for evaluation in again] == [evaluation.epochs for evaluation in found]
 
 
-def test_the_trained_network_comes_back(tmp_path):
+def test_the_trained_network_comes_back(tmp_path: Path) -> None:
     file = tmp_path / "c.pt"
     (last,) = run(stops=(3,), checkpoint=file)
     net = trained(network(), RECIPE, data_set(), file)
@@ -178,7 +222,7 @@ def test_the_trained_network_comes_back(tmp_path):
     assert loss == pytest.approx(last.loss, rel=1e-6)
 
 
-def test_evaluate_against_one_big_batch():
+def test_evaluate_against_one_big_batch() -> None:
     net = fresh(prepared(network(), RECIPE, data_set()), 0).train()
     accuracy, loss = evaluate(net, data_set(), "test", 8, CPU)
     pixels = data_set().part("train", 8).images.reshape(-1, 3).astype(np.float64)
@@ -192,7 +236,7 @@ def test_evaluate_against_one_big_batch():
     assert len(labels) == SIZES["test"]
 
 
-def test_averaged_weights_are_judged_and_are_the_last_ones_in_the_end(tmp_path):
+def test_averaged_weights_are_judged_and_are_the_last_ones_in_the_end(tmp_path: Path) -> None:
     recipe = dataclasses.replace(RECIPE, epochs=8, batch_size=8)
     between = {}
     for epochs in (4, 8):
@@ -210,13 +254,13 @@ def test_averaged_weights_are_judged_and_are_the_last_ones_in_the_end(tmp_path):
     assert between[8] < between[4] / 5
 
 
-def test_statistics_are_those_of_the_images_given():
+def test_statistics_are_those_of_the_images_given() -> None:
     spec = prepared(network(), RECIPE, data_set())
     net = fresh(spec, 0).train()
     part = data_set().part("train", 8)
     batches = Batches(part, 32, normalisation(part))
     measure_statistics(net, batches, CPU)
-    first = net.stem[0]
+    first = net.get_submodule("stem.0")
     norm = next(module for module in first.modules() if isinstance(module, nn.BatchNorm2d))
     conv = next(module for module in first.modules() if isinstance(module, nn.Conv2d))
     maps = [conv(images).detach() for images, _ in batches.evaluation()]
@@ -226,7 +270,7 @@ def test_statistics_are_those_of_the_images_given():
     assert not any(module.training for module in net.modules() if not isinstance(module, nn.BatchNorm2d))
 
 
-def test_prepared_fits_the_network_to_data_and_recipe():
+def test_prepared_fits_the_network_to_data_and_recipe() -> None:
     spec = dataclasses.replace(network(), classes=1000)
     assert spec.style.drop_path > 0
     kept = prepared(spec, Recipe(regularise=True), data_set())
@@ -237,7 +281,7 @@ def test_prepared_fits_the_network_to_data_and_recipe():
     assert bare.style.drop_path == bare.head.dropout == 0
 
 
-def test_no_weight_decay_on_norms_and_biases():
+def test_no_weight_decay_on_norms_and_biases() -> None:
     net = fresh(prepared(network(), RECIPE, data_set()), 0)
     decayed, spared = optimiser(net, RECIPE).param_groups
     names = {id(parameter): name for name, parameter in net.named_parameters()}

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from scaler.data.dataset import DataSet, Part
+from scaler.data.dataset import DataSet, Part, PartName
 from scaler.networks.registry import base
 from scaler.networks.scale import scale, small
+from scaler.networks.spec import NetworkSpec
 from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.rounding import Rounding
 
 CLASSES = 4
-SIZES = {"train": 96, "validation": 48, "test": 40}
+SIZES: dict[PartName, int] = {"train": 96, "validation": 48, "test": 40}
 
 
 def stripes(resolution: int, images: int, seed: int) -> Part:
@@ -35,7 +36,7 @@ def data_set() -> DataSet:
     )
 
 
-def network(resolution: int = 8):
+def network(resolution: int = 8) -> NetworkSpec:
     """A very thin EfficientNet-B0 without its last stages."""
     whole = scale(small(base("effnet-b0"), resolution), Multipliers(1, 0.25), Rounding(divisor=4))
     return whole.__class__(**{**whole.__dict__, "stages": whole.stages[:3]})
