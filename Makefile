@@ -23,5 +23,5 @@ lint: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,dev,ray,postgres]'
 	touch $@

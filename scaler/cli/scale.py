@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,6 +57,9 @@ def scale(
     ] = False,
     device: options.Device = "auto",
     workers: options.Workers = None,
+    engine: options.Engine = "local",
+    ray_address: options.RayAddress = None,
+    gpus_per_training: options.GpusPerTraining = 1.0,
     storage: options.Storage = None,
     results: options.Results = Path("results"),
     name: options.Name = None,
@@ -69,6 +73,7 @@ def scale(
 
     Example: scaler scale --phi 4
     """
+    from scaler.execution.executors.engine import Engine
     from scaler.growth.ladder import parse_phis
     from scaler.growth.scale_up import prepare_scale
     from scaler.report.scale_report import scale_lines
@@ -76,7 +81,8 @@ def scale(
 
     output = Output(json, quiet)
     phis = parse_phis(phi)
-    settings = Settings(data_root, skip_unreadable, seed, device, workers)
+    where = Engine(options.engine_name(engine), ray_address, gpus_per_training)
+    settings = Settings(data_root, skip_unreadable, seed, device, workers, engine=where)
     with output.working("Counting networks and timing this machine"):
         origin = _origin(
             output, results, search, base, settings, {"seeds": seeds or _DEFAULT_SEEDS, "data": data}
@@ -154,8 +160,7 @@ def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, tr
                 run,
                 work.experiment,
                 work.strategy,
-                training,
-                workers=work.workers,
+                partial(work.executor, training),
                 storage=storage,
                 attributes=prepared.attributes(),
                 on_progress=on_progress,

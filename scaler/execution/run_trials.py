@@ -7,12 +7,11 @@ import json
 import shutil
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from scaler.execution.executors.local import local
+from scaler.execution.executors.executor import Executor
 from scaler.execution.protocol import Experiment, Observation, Strategy
-from scaler.execution.proxy_training import ProxyTraining
 from scaler.execution.scheduler import OnProgress, search
 from scaler.execution.study import Study
 from scaler.execution.trials_table import FORMATS, TRIALS_FILE, trials_table
@@ -25,9 +24,8 @@ def run_trials(
     run: Run,
     experiment: Experiment,
     strategy: Strategy,
-    training: ProxyTraining,
+    start: Callable[[], Executor],
     *,
-    workers: int,
     storage: str | None,
     attributes: Sequence[Mapping[str, Any]],
     on_progress: OnProgress,
@@ -38,8 +36,7 @@ def run_trials(
         run: its directory gets ``trials.csv`` and, without ``storage``, the study.
         experiment: what is compared.
         strategy: decides what is trained.
-        training: the unit of work.
-        workers: processes.
+        start: gives who runs the trainings.
         storage: URL of a database for the study; None keeps it in ``study.log``.
         attributes: of each candidate, for whoever looks at the study.
         on_progress: told of the training FLOPs done and planned.
@@ -60,7 +57,7 @@ def run_trials(
         seen = search(
             experiment,
             strategy,
-            local(training, training.device, workers),
+            start(),
             study,
             attributes=attributes,
             on_progress=on_progress,

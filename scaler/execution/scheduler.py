@@ -237,6 +237,8 @@ class _Leader:
             raise UserError(failure.reason)
         if failure.kind == "MachineError":
             raise MachineError(failure.reason)
+        if failure.kind == "evicted":
+            return
         self._failures[spec, failure.kind] += 1
         failed = self._failures[spec, failure.kind]
         if failed >= (DEATHS if failure.kind == "lost" else TRIES):

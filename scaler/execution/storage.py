@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 
 import filelock
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, Connection, make_url
@@ -60,7 +60,7 @@ def open_storage(address: str) -> BaseStorage:
         options = (
             {"connect_args": {"timeout": SQLITE_PATIENCE}} if _file(address) else {"pool_pre_ping": True}
         )
-        return get_storage(RDBStorage(address, options))
+        return RDBStorage(address, options)
     # Every driver has its own errors for what the user gets wrong here.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from optuna.distributions import IntDistribution
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -55,8 +55,8 @@ class Study:
                 another process leads it.
         """
         study = cls(address, name, open_storage(address))
-        study._leadership.hold()
         try:
+            study._do(study._leadership.hold)
             kept = study._do(lambda: study._find(name, configuration))
             if kept != configuration:
                 raise UserError(
@@ -82,6 +82,8 @@ class Study:
     def close(self) -> None:
         """Let others lead it."""
         self._leadership.release()
+        if isinstance(self._storage, RDBStorage):
+            self._storage.engine.dispose()
 
     def __enter__(self) -> Study:
         return self
@@ -106,9 +108,13 @@ class Study:
             experiment: for the bounds of candidates, seed indices and rungs.
             attributes: of the candidate, for whoever looks at the study (shares, coefficients, costs).
         """
-        self._leadership.hold()
         template = _template(spec, experiment, attributes)
-        return self._do(lambda: self._storage.create_new_trial(self._id, template))
+
+        def write() -> int:
+            self._leadership.hold()
+            return self._storage.create_new_trial(self._id, template)
+
+        return self._do(write)
 
     def complete(
         self, trial_id: int, evaluations: Sequence[Evaluation], observed: Sequence[Observation]

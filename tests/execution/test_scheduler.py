@@ -20,9 +20,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
 from scaler.errors import MachineError, UserError
+from scaler.execution.executors.engine import local
 from scaler.execution.executors.executor import OnEpoch
 from scaler.execution.executors.in_process import InProcess
-from scaler.execution.executors.local import local
 from scaler.execution.executors.processes import Processes
 from scaler.execution.protocol import Experiment, Observation, TrialSpec
 from scaler.execution.run_trials import ended_by_sigterm

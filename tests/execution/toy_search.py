@@ -5,12 +5,12 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from scaler.execution.executors.engine import local
 from scaler.execution.executors.executor import Executor, OnEpoch
-from scaler.execution.executors.local import local
 from scaler.execution.protocol import Experiment, Observation, TrialSpec
 from scaler.execution.scheduler import search
 from scaler.execution.study import Study
@@ -42,9 +42,16 @@ class Toy:
 
     folder: Path
     epoch_seconds: float = 0.0
+    checkpoints: Path | None = None
+
+    def checkpoint(self, spec: TrialSpec) -> Path:
+        return (self.checkpoints or self.folder) / f"{spec.candidate}-{spec.seed_index}.json"
+
+    def checkpointed(self, folder: Path) -> "Toy":
+        return replace(self, checkpoints=folder)
 
     def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> list[Evaluation]:
-        checkpoint = self.folder / f"{spec.candidate}-{spec.seed_index}.json"
+        checkpoint = self.checkpoint(spec)
         done = json.loads(checkpoint.read_text()) if checkpoint.exists() else 0
         for epoch in range(done, RUNGS[spec.rung]):
             time.sleep(self.epoch_seconds)

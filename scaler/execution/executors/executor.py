@@ -22,8 +22,9 @@ OnEpoch = Callable[[int], None]
 #: picklable to run in other processes: a frozen dataclass with ``__call__``.
 TrainTrial = Callable[[TrialSpec, OnEpoch], list[Evaluation]]
 
-#: ``lost``: who ran it is gone, maybe through no fault of it; ``interrupted``: the search ended first.
-FailureKind = Literal["error", "lost", "interrupted", "UserError", "MachineError"]
+#: ``lost``: its process died, maybe by its fault; ``evicted``: its machine is gone, which is not;
+#: ``interrupted``: the search ended first.
+FailureKind = Literal["error", "lost", "evicted", "interrupted", "UserError", "MachineError"]
 
 #: Processes with several threads each on the same cores are 4 to 15 times slower than with one each.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
