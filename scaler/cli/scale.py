@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -98,6 +99,9 @@ def scale(
     ] = False,
     device: options.Device = "auto",
     workers: options.Workers = None,
+    engine: options.Engine = "local",
+    ray_address: options.RayAddress = None,
+    gpus_per_training: options.GpusPerTraining = 1.0,
     storage: options.Storage = None,
     results: options.Results = Path("results"),
     name: options.Name = None,
@@ -111,6 +115,7 @@ def scale(
 
     Example: scaler scale --phi 4
     """
+    from scaler.execution.executors.engine import Engine
     from scaler.growth.ladder import parse_phis
     from scaler.growth.policies import parse_compare
     from scaler.growth.scale_up import Asked, fitted_before, prepare_scale
@@ -122,7 +127,8 @@ def scale(
         _answer(output, results, name, predict, for_accuracy)
         return
     asked = Asked(parse_phis(phi), None if compare is None else parse_compare(compare), flops)
-    settings = Settings(data_root, skip_unreadable, seed, device, workers, time_budget)
+    where = Engine(options.engine_name(engine), ray_address, gpus_per_training)
+    settings = Settings(data_root, skip_unreadable, seed, device, workers, time_budget, engine=where)
     own = _own(alpha, beta, gamma)
     overrides = {"seeds": seeds or _DEFAULT_SEEDS, "data": data}
     with output.working("Counting networks and timing this machine"):
@@ -257,8 +263,7 @@ def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, tr
                 run,
                 work.experiment,
                 work.strategy,
-                training,
-                workers=work.workers,
+                partial(work.executor, training),
                 storage=storage,
                 attributes=prepared.attributes(),
                 on_progress=on_progress,
