@@ -70,7 +70,7 @@ def test_constant_excitations_are_near_identity_and_class_dependent_ones_are_not
     images = torch.from_numpy(labels).float().view(-1, 1, 1, 1) * 3 + 0.01 * torch.randn(
         40, 3, 8, 8, generator=generator
     )
-    seen = excitations(network, images.split(16))
+    seen = excitations(network, torch.split(images, 16))
     assert [block.place for block in seen] == places(TINY)
     views = {one.place: one for one in view(seen, labels, TINY, TINY)}
     constant, dependent = views[(0, 1)], views[(2, 2)]
