@@ -101,7 +101,7 @@ def _draw_policy(axes: Axes, own: pd.DataFrame, colour: str, marker: str, chosen
         words = (
             f"{name}: {percent(row['accuracy'], error / 100 or None)} %, {format_count(row['flops'])} FLOPs"
         )
-        tip(axes, row["flops"], 100 * row["accuracy"], words)
+        tip(axes, (row["flops"], 100 * row["accuracy"]), words)
 
 
 def _draw_band(axes: Axes, law: GrowthLaw, colour: str, chosen: bool) -> None:

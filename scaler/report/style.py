@@ -77,10 +77,17 @@ def new_figure(height: float, title: str, caption: str) -> tuple[Figure, Axes]:
     return figure, figure.add_axes((0.085, 0.68 / height, 0.74, (body - 0.68) / height))
 
 
-def tip(axes: Axes, x: float, y: float, words: str) -> None:
-    """Let a point (data coordinates) say its numbers in a page; in a picture nothing is seen of it."""
+def tip(axes: Axes, where: Iterable[float], words: str) -> None:
+    """Let a point (in the axes' own coordinates) say its numbers in a page; in a picture it is not seen."""
     number = len(axes.collections)
-    axes.scatter([x], [y], s=220, alpha=0, color=SOFT, zorder=9, gid=f"{TIP}{quote(words)}~{number}")
+    axes.scatter(
+        *([value] for value in where),
+        s=220,
+        alpha=0,
+        color=SOFT,
+        zorder=9,
+        gid=f"{TIP}{quote(words)}~{number}",
+    )
 
 
 def plain(axes: Axes) -> None:

@@ -139,7 +139,7 @@ def _search_tables(run: Run) -> Iterator[PageTable]:
         "The candidates",
         table.sort_values("accuracy", ascending=False),
         (named, *rest, epochs),
-        "Accuracy on validation images after the longest training of each. Click a header to sort.",
+        "Accuracy on validation images after a candidate's longest training. Click a header to sort.",
     )
 
 
