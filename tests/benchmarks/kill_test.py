@@ -4,8 +4,8 @@
     python -m tests.benchmarks.kill_test nodes 100 nodes.csv       # Ray nodes removed, and others added
     python -m tests.benchmarks.kill_test postgres 50 cuts.csv      # connections cut, the server restarted
 
-A row per search: the disturbances it saw, its trials by state, epochs trained twice, and whether its answer is
-that of the undisturbed one, with every training once and nothing left running. Trainings are those of the
+A row per search: the disturbances it saw, its trials by state, epochs trained twice, and whether its answer
+is that of the undisturbed one, with every training once and nothing left running. Trainings are those of the
 tests' toy search, which sleep: what is tried is execution.
 """
 
@@ -68,7 +68,8 @@ def main(kind: str, count: int, file: Path) -> None:
     table.to_csv(file, index=False)
     good = table.equal.all() and not table.running.any()
     print(
-        f"{table.disturbances.sum()} disturbances, {len(table)} searches: {'all as undisturbed' if good else 'NOT'}"
+        f"{table.disturbances.sum()} disturbances, {len(table)} searches: "
+        f"{'all as undisturbed' if good else 'NOT all as undisturbed'}"
     )
     sys.exit(not good)
 
