@@ -1,10 +1,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: search test test-all bench lint
+# Tests that only calculate: no training, no processes that train.
+QUICK := tests/scaling tests/curves tests/report tests/search/inference tests/search/strategies \
+	tests/networks/test_families.py tests/networks/test_yaml_spec.py tests/test_runs.py tests/cli/test_lists.py \
+	tests/execution/test_plan.py tests/growth/test_ladder.py tests/data/test_cache.py
 
-search: .venv/ready
+.PHONY: search check test test-all bench lint
+
+search: .venv/installed
 	$(BIN)/scaler search --base effnet-b0 --budget 2x
+
+check: lint
+	$(BIN)/pytest -q -n auto --dist loadfile $(QUICK)
 
 test: lint
 	$(BIN)/pytest -q -n auto --dist loadfile
@@ -21,7 +29,11 @@ lint: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-.venv/ready: pyproject.toml constraints.txt
+.venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,dev,ray,postgres]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/ready: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[inspect,onnx,postgres,ray,test,dev]'
 	touch $@

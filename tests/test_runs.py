@@ -7,6 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -15,19 +18,25 @@ import yaml
 from scaler import runs
 from scaler.errors import MachineError, UserError
 from scaler.files import replacing, write_bytes
-from scaler.runs import all_runs, default_name, find_unfinished, load_run, newest_finished, open_run
+from scaler.runs import Run, all_runs, default_name, find_unfinished, load_run, newest_finished, open_run
 
 CONFIGURATION = {"space": {"budget": "2x", "rungs": (1, 2)}, "seed": 0, "data_fingerprint": "ab12"}
 
 
-def made(results, name, configuration=CONFIGURATION, kind="search", finish=False):
+def made(
+    results: Path,
+    name: str,
+    configuration: Mapping[str, Any] = CONFIGURATION,
+    kind: str = "search",
+    finish: bool = False,
+) -> Run:
     with open_run(results, name, kind, configuration) as run:
         if finish:
             run.finish()
     return run
 
 
-def test_run_yaml_is_enough_to_run_it_again(tmp_path):
+def test_run_yaml_is_enough_to_run_it_again(tmp_path: Path) -> None:
     made(tmp_path / "results", "first", finish=True)
     record = yaml.safe_load((tmp_path / "results" / "first" / "run.yaml").read_text())
     assert record["configuration"] == json.loads(json.dumps(CONFIGURATION))
@@ -38,7 +47,7 @@ def test_run_yaml_is_enough_to_run_it_again(tmp_path):
     assert record["source"]
 
 
-def test_the_source_revision_is_git_s(tmp_path):
+def test_the_source_revision_is_git_s(tmp_path: Path) -> None:
     folder = os.path.dirname(runs.__file__)
     head = subprocess.run(["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True)
     if head.returncode:
@@ -46,7 +55,7 @@ def test_the_source_revision_is_git_s(tmp_path):
     assert runs.source_revision().rstrip("+") == head.stdout.strip()
 
 
-def test_the_same_configuration_goes_on_and_another_is_refused(tmp_path):
+def test_the_same_configuration_goes_on_and_another_is_refused(tmp_path: Path) -> None:
     made(tmp_path, "first")
     before = (tmp_path / "first" / "run.yaml").read_text()
     assert made(tmp_path, "first").name == "first"
@@ -61,7 +70,7 @@ def test_the_same_configuration_goes_on_and_another_is_refused(tmp_path):
     assert (tmp_path / "first" / "run.yaml").read_text() == before
 
 
-def test_which_run_a_command_goes_on_with(tmp_path):
+def test_which_run_a_command_goes_on_with(tmp_path: Path) -> None:
     assert find_unfinished(tmp_path / "none", CONFIGURATION) is None
     assert newest_finished(tmp_path / "none") is None
     other = {**CONFIGURATION, "seed": 1}
@@ -73,16 +82,20 @@ def test_which_run_a_command_goes_on_with(tmp_path):
     (tmp_path / "junk").mkdir()
     (tmp_path / "junk" / "run.yaml").write_text("[")
     assert [run.name for run in all_runs(tmp_path, "search")] == ["b-old", "a-new", "c-other", "d-done"]
-    assert find_unfinished(tmp_path, CONFIGURATION).name == "a-new"
-    assert newest_finished(tmp_path).name == "d-done"
+    assert _name(find_unfinished(tmp_path, CONFIGURATION)) == "a-new"
+    assert _name(newest_finished(tmp_path)) == "d-done"
     made(tmp_path, "b-old", finish=True)
-    assert newest_finished(tmp_path).name == "b-old"
+    assert _name(newest_finished(tmp_path)) == "b-old"
     made(tmp_path, "a-new", finish=True)
     assert find_unfinished(tmp_path, CONFIGURATION) is None
-    assert find_unfinished(tmp_path, other).name == "c-other"
+    assert _name(find_unfinished(tmp_path, other)) == "c-other"
 
 
-def test_names(tmp_path):
+def _name(run: Run | None) -> str | None:
+    return run.name if run else None
+
+
+def test_names(tmp_path: Path) -> None:
     name = default_name(tmp_path, "nets/my net.yaml", "1.5x")
     assert name.startswith("my-net-1.5x-")
     made(tmp_path, name)
@@ -94,7 +107,7 @@ def test_names(tmp_path):
             made(tmp_path, bad)
 
 
-def test_what_is_no_run(tmp_path):
+def test_what_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is no run: it has no run.yaml"):
         load_run(tmp_path)
     (tmp_path / "run.yaml").write_text("a: 1\n")
@@ -115,8 +128,9 @@ with open_run(Path(sys.argv[1]), "first", "search", {}):
 """
 
 
-def test_one_process_drives_a_run_and_its_death_frees_it(tmp_path):
+def test_one_process_drives_a_run_and_its_death_frees_it(tmp_path: Path) -> None:
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path)], stdout=subprocess.PIPE)
+    assert driver.stdout is not None
     assert driver.stdout.readline() == b"driving\n"
     with pytest.raises(UserError, match=f"is being run by process {driver.pid} on "):
         made(tmp_path, "first", {})
@@ -127,18 +141,20 @@ def test_one_process_drives_a_run_and_its_death_frees_it(tmp_path):
     assert not (tmp_path / "first" / ".driver").exists()
 
 
-def test_a_place_that_cannot_be_written(tmp_path):
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot be written .*: choose another --results"):
         made(tmp_path / "file", "first")
 
 
-def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_old_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = made(tmp_path, "first")
     run.write_text("note.txt", "old")
     before = sorted(os.listdir(run.path))
 
-    def full(descriptor):
+    def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
@@ -149,7 +165,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     assert sorted(os.listdir(run.path)) == before
 
 
-def test_a_writer_that_fails_half_way_leaves_the_old_file(tmp_path):
+def test_a_writer_that_fails_half_way_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "curve.png"
     write_bytes(path, b"old")
     with contextlib.suppress(ZeroDivisionError), replacing(path) as temporary:
@@ -169,7 +185,7 @@ for n in range(10**6):
 """
 
 
-def test_a_killed_writer_leaves_a_whole_file(tmp_path):
+def test_a_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "big"
     for _ in range(3):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)])
@@ -182,7 +198,7 @@ def test_a_killed_writer_leaves_a_whole_file(tmp_path):
         assert len(set(words)) == 1
 
 
-def test_tables_are_written_in_the_formats_asked_for(tmp_path):
+def test_tables_are_written_in_the_formats_asked_for(tmp_path: Path) -> None:
     run = made(tmp_path, "first")
     table = pd.DataFrame(
         {
@@ -201,7 +217,7 @@ def test_tables_are_written_in_the_formats_asked_for(tmp_path):
     )
 
 
-def test_json_holds_nothing_that_others_cannot_read(tmp_path):
+def test_json_holds_nothing_that_others_cannot_read(tmp_path: Path) -> None:
     run = made(tmp_path, "first")
     assert json.loads(run.write_json("c.json", {"alpha": 1.2}).read_text()) == {"alpha": 1.2}
     with pytest.raises(ValueError, match="not JSON compliant"):

@@ -55,13 +55,13 @@ def replay(
 
     Example: scaler replay results/reference/tables/effnet-b0-fractals.csv --replays 200
     """
-    from scaler.replay.table import read_table, write_table
+    from scaler.replay.table import frame_of, read_table, write_table
     from scaler.search.strategies.registry import parse_strategy
 
     printed = Output(json, quiet)
     read = [read_table(path) for path in tables]
     if record is not None:
-        write_table(read[0], record, f"scaler replay {tables[0].name} --record {record.name}")
+        write_table(frame_of(read[0]), record, f"scaler replay {tables[0].name} --record {record.name}")
         printed.note(f"Wrote {record}")
         return
     if metric not in ("accuracy", "loss"):

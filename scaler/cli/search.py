@@ -31,9 +31,11 @@ def search(
     data_root: options.DataRoot = None,
     strategy: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME", help="Which trainings are run, e.g. knowledge-gradient@0.15 or exhaustive."
-        ),
+        typer.Option(metavar="NAME", help="Which trainings are run, e.g. law@0.15 or exhaustive."),
+    ] = None,
+    up_to: Annotated[
+        str | None,
+        typer.Option(metavar="16x", help="Largest size that growth is asked about, as a factor on the base."),
     ] = None,
     se: options.Se = None,
     se_skip_last_stage: options.SeSkipLastStage = False,
@@ -76,14 +78,14 @@ def search(
     """
     from scaler.execution.executors.engine import Engine
     from scaler.report.search_report import session_lines
-    from scaler.scaling.budget import parse_count
+    from scaler.scaling.budget import parse_count, parse_factor
     from scaler.search.session import fitted_before, prepare
     from scaler.search.space import read_space
     from scaler.search.workload import Settings
 
     output = Output(json, quiet)
     asked = read_space(space or _DEFAULT_SPACE).override(
-        base=base, budget=budget, data=data, strategy=strategy, seeds=seeds
+        base=base, budget=budget, data=data, strategy=strategy, seeds=seeds, up_to=parse_factor(up_to)
     )
     asked = asked.with_se(se, skip_last_stage=se_skip_last_stage)
     asked = asked.with_limits(
@@ -120,6 +122,7 @@ def _run(output: Output, session: Session, results: Path, name: str | None, stor
         _train(output, session, run, storage)
         drop_checkpoints(run)
         run.finish()
+    output.note(f"Report      {run.path / 'report.html'}")
     output.note(f"Files       {run.path}; next: scaler scale --phi 4")
 
 
@@ -134,6 +137,8 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> N
     """Run the trainings, write the run's files, print the result."""
     from scaler.execution.run_trials import CHECKPOINTS, run_trials
     from scaler.report.columns import CSV_FORMATS, candidate_frame
+    from scaler.report.law_report import law_lines
+    from scaler.report.page.page import write_page
     from scaler.report.pictures import save_pictures
     from scaler.report.search_report import RESULT_COLUMNS, result_frame, result_lines
     from scaler.report.tables import rich_table
@@ -141,7 +146,8 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> N
     from scaler.search.result import result_of, write_result
 
     work, kept = session.work, session.problem.candidates.kept
-    run.write_csv("candidates.csv", candidate_frame(kept, session.problem.candidates.left_out), CSV_FORMATS)
+    frame = candidate_frame(kept, session.problem.candidates.left_out, session.off_budget)
+    run.write_csv("candidates.csv", frame, CSV_FORMATS)
     with output.tracking("Training", work.plan.train_flops) as on_progress:
         seen = run_trials(
             run,
@@ -152,10 +158,13 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> N
             attributes=session.attributes(),
             on_progress=on_progress,
         )
-    result = result_of(session, select(work.experiment, seen))
+    judged = work.space.recipe.validation_images or work.data.sizes["validation"]
+    result = result_of(session, select(work.experiment, seen, validation_images=judged))
     content = write_result(run, result)
     save_pictures(run)
+    write_page([run])
     shown: list[RenderableType] = [
+        *law_lines(result),
         rich_table(result_frame(kept, result), RESULT_COLUMNS),
         *result_lines(result, seen),
     ]
@@ -166,5 +175,6 @@ def _print_candidates(output: Output, session: Session) -> None:
     from scaler.report.columns import PLAN_COLUMNS, candidate_frame
     from scaler.report.tables import records, rich_table
 
-    frame = candidate_frame(session.problem.candidates.kept, session.problem.candidates.left_out)
+    candidates = session.problem.candidates
+    frame = candidate_frame(candidates.kept, candidates.left_out, session.off_budget)
     output.result(records(frame), rich_table(frame, PLAN_COLUMNS))

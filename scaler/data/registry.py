@@ -29,6 +29,7 @@ class DataModule(Protocol):
     open_source: Callable[[str, Path | None, int, bool], Source]
 
 
+#: By what ``--data`` takes, their ``USAGE``.
 DATA: Registry[DataModule] = Registry(
     "data set",
     "scaler.data",
@@ -36,7 +37,7 @@ DATA: Registry[DataModule] = Registry(
         "fractals": "fractals",
         "digits": "digits",
         "cifar10": "cifar10",
-        "folder": "folder",
+        "folder:PATH": "folder",
     },
 )
 
@@ -53,7 +54,7 @@ def load(
     """A data set by the name that ``--data`` takes.
 
     Args:
-        source: a key of :data:`DATA`, with a path after a colon for ``folder``.
+        source: a key of :data:`DATA`, with a path in the place of ``PATH``.
         largest_resolution: pixels of the largest images that will be asked for.
         root: ``--data-root``: where ``cifar10`` lies; what ``folder:PATH`` is relative to.
         seed: of the data (what is drawn, how parts are split), not of a run.
@@ -67,5 +68,6 @@ def load(
     from scaler.data.source import data_set
 
     name, _, path = source.partition(":")
-    raw = DATA.find(name).open_source(path, root, seed, skip_unreadable)
+    usage = {known.partition(":")[0]: known for known in DATA}
+    raw = DATA.find(usage.get(name, name)).open_source(path, root, seed, skip_unreadable)
     return data_set(raw, largest_resolution, allow_upsampling=allow_upsampling)

@@ -12,6 +12,8 @@ from scaler.execution.training_cost import highest_rungs, spent_flops
 
 #: A simulation with more rounds than this would be a strategy that never ends.
 MOST_ROUNDS = 10_000
+#: Of made-up accuracies from seed to seed.
+SIMULATED_DEVIATION = 0.01
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,14 @@ class Plan:
         images: training images, all trainings together.
         train_flops: training FLOPs, all trainings together.
         by_rung: networks that reach each rung.
+        off_budget: trainings of networks that cannot be chosen.
     """
 
     trainings: int
     images: int
     train_flops: float
     by_rung: tuple[int, ...]
+    off_budget: int = 0
 
     def seconds(self, flops_per_second: float, workers: int) -> float:
         """Wall time on so many workers, with a tenth for what they wait for one another."""
@@ -36,14 +40,21 @@ class Plan:
 
 
 def simulated_plan(strategy: Strategy, experiment: Experiment, images: int) -> Plan:
-    """Run a strategy on made-up accuracies to see what it would train.
+    """What a strategy would train, by its course on made-up accuracies."""
+    return plan_of(experiment, simulated_course(strategy, experiment, images))
 
-    The made-up candidates differ by half a point and their seeds by one, as in a short proxy.
+
+def simulated_course(strategy: Strategy, experiment: Experiment, images: int) -> list[Observation]:
+    """Run a strategy on made-up accuracies.
+
+    As in a short proxy: a doubling of FLOPs buys three points, networks differ by half a point beside that,
+    and their seeds by one.
     """
     noise = np.random.default_rng(experiment.seed)
-    count, rungs = len(experiment.shares), experiment.rungs
+    count, rungs = len(experiment.epoch_flops), experiment.rungs
     level = 0.6 + 0.005 * noise.standard_normal(count)
-    effect = 0.01 * noise.standard_normal((count, experiment.max_seeds, len(rungs)))
+    level += 0.03 * np.array([sum(at) for at in experiment.octaves] or [0.0] * count)
+    effect = SIMULATED_DEVIATION * noise.standard_normal((count, experiment.max_seeds, len(rungs)))
     seen: dict[tuple[int, int, int], Observation] = {}
     for _ in range(MOST_ROUNDS):
         trials = strategy.ask(experiment, list(seen.values()))
@@ -57,7 +68,7 @@ def simulated_plan(strategy: Strategy, experiment: Experiment, images: int) -> P
                 seen[c, s, rung] = Observation(
                     c, s, rung, rungs[rung], images * rungs[rung], flops, accuracy, 2 - accuracy, 0.0
                 )
-    return plan_of(experiment, list(seen.values()))
+    return list(seen.values())
 
 
 def plan_of(experiment: Experiment, seen: Sequence[Observation]) -> Plan:
@@ -69,4 +80,5 @@ def plan_of(experiment: Experiment, seen: Sequence[Observation]) -> Plan:
         images=sum(images[(*training, rung)] for training, rung in reached.items()),
         train_flops=spent_flops(experiment, reached),
         by_rung=tuple(sum(top >= rung for top in reached.values()) for rung in range(len(experiment.rungs))),
+        off_budget=sum(network >= len(experiment.shares) for network, _ in reached),
     )

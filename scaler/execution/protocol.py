@@ -13,7 +13,11 @@ State = Literal["complete", "diverged", "failed"]
 
 @dataclass(frozen=True, order=True)
 class TrialSpec:
-    """Train a candidate, with the seeds of a seed index, up to a rung (continuing where it stopped)."""
+    """Train a candidate, with the seeds of a seed index, up to a rung (continuing where it stopped).
+
+    ``candidate`` is the number of any network of the experiment; those from ``len(shares)`` on are off the
+    budget and cannot be chosen.
+    """
 
     candidate: int
     seed_index: int
@@ -47,10 +51,14 @@ class Experiment:
 
     Attributes:
         shares: of every candidate (effective shares of the realised network); the index is the candidate.
-        epoch_flops: training FLOPs of one epoch of every candidate.
+        epoch_flops: training FLOPs of one epoch of every network, the candidates first.
         rungs: epochs at which trainings are compared, ascending; the last is a full training.
         max_seeds: the most seeds a candidate may get.
         seed: for strategies that draw at random.
+        budget: FLOPs of a candidate, as a factor on the base's.
+        octaves: of every network, doublings of FLOPs along depth, width and resolution; empty where all are
+            candidates that lie where their shares of the budget say.
+        up_to: the largest size that is asked about, as a factor on the base's FLOPs.
     """
 
     shares: tuple[Shares, ...]
@@ -58,6 +66,9 @@ class Experiment:
     rungs: tuple[int, ...]
     max_seeds: int
     seed: int
+    budget: float = 2.0
+    octaves: tuple[tuple[float, float, float], ...] = ()
+    up_to: float = 16.0
 
 
 class Strategy(Protocol):

@@ -174,7 +174,7 @@ def _template(spec: TrialSpec, experiment: Experiment, attributes: Mapping[str, 
         state=TrialState.RUNNING,
         params={"candidate": spec.candidate, "seed_index": spec.seed_index, "rung": spec.rung},
         distributions={
-            "candidate": IntDistribution(0, max(len(experiment.shares) - 1, spec.candidate)),
+            "candidate": IntDistribution(0, max(len(experiment.epoch_flops) - 1, spec.candidate)),
             "seed_index": IntDistribution(0, max(experiment.max_seeds - 1, spec.seed_index)),
             "rung": IntDistribution(0, len(experiment.rungs) - 1),
         },

@@ -33,7 +33,8 @@ def highest_rungs(trials: Iterable[_Trained]) -> dict[tuple[int, int], int]:
 
 def exhaustive_flops(experiment: Experiment) -> float:
     """Training FLOPs of every candidate with every seed for every epoch."""
-    return sum(experiment.epoch_flops) * experiment.rungs[-1] * experiment.max_seeds
+    candidates = experiment.epoch_flops[: len(experiment.shares)]
+    return sum(candidates) * experiment.rungs[-1] * experiment.max_seeds
 
 
 def spent_flops(experiment: Experiment, reached: Reached) -> float:

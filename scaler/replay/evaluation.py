@@ -6,6 +6,7 @@ Every replay draws a truth that the table leaves possible, and new seeds about i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from scaler.execution.protocol import Observation, Strategy
 from scaler.execution.training_cost import exhaustive_flops, highest_rungs, spent_flops
 from scaler.replay.simulator import Simulator
 from scaler.replay.table import Table
-from scaler.search.inference.selection import Metric, select
+from scaler.search.inference.selection import Metric, choose
 from scaler.seeds import derive
 
 
@@ -23,27 +24,36 @@ from scaler.seeds import derive
 class Outcome:
     """One replay: cost as a part of exhaustive's training FLOPs, regret in points of accuracy.
 
-    ``tied``: the choice is the best candidate, or cannot be told from the table's best by the table itself.
-    ``covered``: the best set holds the best candidate (so the intervals hold its shares).
+    Attributes:
+        cost_fraction: training FLOPs.
+        regret: of the choice, at the budget.
+        regret_larger: of the choice raised along its direction, at the table's larger size; NaN without one.
+        covered: the best set holds the best candidate.
+        covered_larger: it holds the candidate whose direction is the best further up.
+        region: candidates in the best set.
     """
 
     cost_fraction: float
     regret: float
-    tied: bool
+    regret_larger: float
     covered: bool
+    covered_larger: bool
+    region: int
 
 
 @dataclass(frozen=True)
 class Score:
-    """A row of ``strategies.csv``."""
+    """A row of ``strategies.csv``: means over replays; NaN where the table holds no larger size."""
 
     table: str
     strategy: str
     cost_fraction: float
     mean_regret: float
     p95_regret: float
-    tie_or_best: float
+    mean_regret_larger: float
     coverage: float
+    coverage_larger: float
+    region: float
     replays: int
 
 
@@ -66,26 +76,34 @@ def replays(
     for replay in range(count):
         drawn = simulator.draw(derive(seed, "replay", replay))
         experiment, seen = drawn.table.experiment, run(strategy, drawn.table)
-        selection = select(experiment, seen, metric)
-        best = int(drawn.truth.argmax())
+        chosen, best_set = choose(experiment, seen, metric)
+        further = np.isfinite(drawn.larger).any()
         yield Outcome(
             cost_fraction=spent_flops(experiment, highest_rungs(seen)) / exhaustive_flops(experiment),
-            regret=100 * float(drawn.truth[best] - drawn.truth[selection.candidate]),
-            tied=selection.candidate in (best, *simulator.tied),
-            covered=best in selection.best_set,
+            regret=100 * float(drawn.truth.max() - drawn.truth[chosen]),
+            regret_larger=100 * float(np.nanmax(drawn.larger) - drawn.larger[chosen])
+            if further
+            else math.nan,
+            covered=int(drawn.truth.argmax()) in best_set,
+            covered_larger=bool(further) and int(np.nanargmax(drawn.larger)) in best_set,
+            region=len(best_set),
         )
 
 
 def score(simulator: Simulator, strategy: str, outcomes: Sequence[Outcome]) -> Score:
     """Outcomes of many replays of a strategy (its name) as a row of ``strategies.csv``."""
     regrets = np.array([o.regret for o in outcomes])
+    further = np.array([o.regret_larger for o in outcomes])
+    known = np.isfinite(further)
     return Score(
         table=simulator.table.name,
         strategy=strategy,
         cost_fraction=float(np.mean([o.cost_fraction for o in outcomes])),
         mean_regret=float(regrets.mean()),
         p95_regret=float(np.quantile(regrets, 0.95)),
-        tie_or_best=float(np.mean([o.tied for o in outcomes])),
+        mean_regret_larger=float(further[known].mean()) if known.any() else math.nan,
         coverage=float(np.mean([o.covered for o in outcomes])),
+        coverage_larger=float(np.mean([o.covered_larger for o in outcomes])) if known.any() else math.nan,
+        region=float(np.mean([o.region for o in outcomes])),
         replays=len(outcomes),
     )

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from scaler.errors import UserError
 from scaler.replay.table import Table
-from scaler.search.inference.comparison import best_set, compare
 
 Array = NDArray[np.float64]
 
@@ -48,12 +47,42 @@ class Draw:
     """A truth and a table of new seeds about it.
 
     Attributes:
-        table: as if it had been recorded.
+        table: as if it had been recorded; every network has as many seeds as the candidates.
         truth: ``[C]``, the expected accuracy at the last epoch in [0, 1]; 0 where trainings diverge.
+        larger: ``[C]``, that of the candidates' directions further up; NaN where that was not recorded.
     """
 
     table: Table
     truth: Array
+    larger: Array
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What is known of the true curves of networks that are compared with one another.
+
+    Attributes:
+        stable: ``[n]``, those that never diverged; the others always will.
+        mean: ``[2, n, E]``, means over the recorded seeds, accuracy and loss.
+        weights: ``[M]``, of the settings that explain the accuracies.
+        shifts: ``[M, n', E]``, expected chance part of the mean accuracies of stable networks, by setting;
+            roots: ``[M, E, E]``, of its covariance.
+    """
+
+    stable: NDArray[np.bool_]
+    mean: Array
+    weights: Array
+    shifts: Array
+    roots: Array
+
+    def draw(self, generator: np.random.Generator, slopes: Array) -> Array:
+        """``[2, n, E]``: true curves that the means leave possible."""
+        setting = generator.choice(len(self.weights), p=self.weights)
+        steps = generator.standard_normal(self.shifts.shape[1:])
+        shift = self.shifts[setting] + steps @ self.roots[setting].T
+        true = self.mean.copy()
+        true[:, self.stable] -= np.stack([shift, shift @ slopes])
+        return true
 
 
 @dataclass(frozen=True)
@@ -62,24 +91,16 @@ class Simulator:
 
     Attributes:
         table: the recorded one.
-        tied: candidates that its trainings cannot tell from the best.
-        stable: ``[C]``, those that never diverged; the others always will.
-        mean: ``[2, C, E]``, the table's means over its seeds, accuracy and loss.
-        weights: ``[M]``, of the settings that explain the accuracies.
-        shifts: ``[M, C, E]``, expected chance part of the mean accuracies of stable candidates, by setting;
-            roots: ``[M, E, E]``, of its covariance.
+        candidates, off_budget, larger: what is known of the true curves; the last two where recorded.
         slopes: ``[E, E]``, what noise in accuracy does to the loss.
         seed_effect: ``[2, S, E]`` deviations of seeds; ``noise``: ``[2, C * S, E]`` of trainings; both blown
             up to the size that fresh ones have.
     """
 
     table: Table
-    tied: tuple[int, ...]
-    stable: NDArray[np.bool_]
-    mean: Array
-    weights: Array
-    shifts: Array
-    roots: Array
+    candidates: Curves
+    off_budget: Curves | None
+    larger: Curves | None
     slopes: Array
     seed_effect: Array
     noise: Array
@@ -87,58 +108,84 @@ class Simulator:
     def draw(self, seed: int) -> Draw:
         """A truth that the table leaves possible, and as many trainings as it holds, with new seeds."""
         generator = np.random.default_rng(seed)
-        candidates, seeds = len(self.stable), self.seed_effect.shape[1]
-        setting = generator.choice(len(self.weights), p=self.weights)
-        steps = generator.standard_normal(self.shifts.shape[1:])
-        shift = self.shifts[setting] + steps @ self.roots[setting].T
-        true = self.mean.copy()
-        true[:, self.stable] -= np.stack([shift, shift @ self.slopes])
+        seeds, count = self.seed_effect.shape[1], len(self.candidates.stable)
+        true = self.candidates.draw(generator, self.slopes)
+        if self.off_budget:
+            true = np.concatenate([true, self.off_budget.draw(generator, self.slopes)], axis=1)
+        larger = np.full(count, np.nan)
+        if self.larger:
+            larger[_known(self.table)] = self.larger.draw(generator, self.slopes)[0, :, -1]
         seed_effect = self.seed_effect[:, None, generator.integers(seeds, size=seeds)]
-        which = generator.integers(self.noise.shape[1], size=(candidates, seeds))
+        which = generator.integers(self.noise.shape[1], size=(true.shape[1], seeds))
         accuracy, loss = true[:, :, None] + seed_effect + self.noise[:, which]
         experiment = replace(self.table.experiment, seed=seed)
         drawn = replace(self.table, experiment=experiment, accuracy=accuracy, loss=loss)
-        return Draw(drawn, true[0, :, -1])
+        return Draw(drawn, true[0, :count, -1], larger)
 
 
 def simulator_of(table: Table) -> Simulator:
-    """What a table leaves possible. A candidate that diverged with any seed always diverges.
+    """What a table leaves possible. A network that diverged with any seed always diverges.
 
-    A deviation from a mean over ``n`` is smaller than one from the truth by ``sqrt(1 - 1/n)``; this is
-    undone.
+    Seed effects and noise are those of the candidates, which are recorded with every seed. A deviation from
+    a mean over ``n`` is smaller than one from the truth by ``sqrt(1 - 1/n)``; this is undone.
 
     Raises:
         UserError: every candidate diverged.
     """
+    count, seeds = len(table.experiment.shares), table.experiment.max_seeds
     values = np.stack([table.accuracy, table.loss])
-    seeds, epochs = values.shape[2:]
-    mean = values.mean(axis=2)
-    stable = np.isfinite(mean[1]).all(axis=1)
+    own = values[:, :count, :seeds]
+    epochs = own.shape[3]
+    stable = np.isfinite(own[1]).all(axis=(1, 2))
     if not stable.any():
         raise UserError(f"{table.name}: every candidate diverged, so there is nothing to choose among")
-    mean[0, ~stable] = 0.0
-    about = values[:, stable] - mean[:, stable, None, :]
+    about = own[:, stable] - own[:, stable].mean(axis=2, keepdims=True)
     seed_effect = about.mean(axis=1)
     noise = (about - seed_effect[:, None]).reshape(2, -1, epochs)
     freedom = max((int(stable.sum()) - 1) * (seeds - 1), 1)
     within = noise[0].T @ noise[0] / freedom
     within += np.diag(1e-6 * np.diag(within) + 1e-12)  # for tables without noise, or of few trainings
-    weights, shifts, roots = _seed_error_of_means(mean[0, stable], within, seeds, table.experiment.rungs)
-    final = {
-        (c, s): float(values[0, c, s, -1]) for c in np.flatnonzero(stable).tolist() for s in range(seeds)
-    }
+
+    def curves(trainings: Array) -> Curves:
+        return _curves(trainings, seed_effect, within, table.experiment.rungs)
+
+    off = values[:, count:]
     return Simulator(
         table=table,
-        tied=best_set(compare(final)),
-        stable=stable,
-        mean=mean,
-        weights=weights,
-        shifts=shifts,
-        roots=roots,
+        candidates=curves(own),
+        off_budget=curves(off) if off.shape[1] else None,
+        larger=curves(_larger(table)) if table.larger else None,
         slopes=np.linalg.solve(within, noise[0].T @ noise[1] / freedom),
         seed_effect=seed_effect * np.sqrt(seeds / max(seeds - 1, 1)),
         noise=noise * np.sqrt(noise.shape[1] / freedom),
     )
+
+
+def _known(table: Table) -> NDArray[np.bool_]:
+    """``[C]``: candidates whose direction was recorded further up."""
+    assert table.larger is not None
+    return np.asarray(np.isfinite(table.larger.accuracy[:, :, -1]).any(axis=1))
+
+
+def _larger(table: Table) -> Array:
+    """``[2, n, S, E]``: the directions recorded further up; a loss is not asked for there."""
+    assert table.larger is not None
+    accuracy = table.larger.accuracy[_known(table)]
+    return np.stack([accuracy, np.where(np.isnan(accuracy), np.nan, 0.0)])
+
+
+def _curves(trainings: Array, seed_effect: Array, noise: Array, rungs: tuple[int, ...]) -> Curves:
+    """What trainings ``[2, n, S, E]`` tell of their networks' curves; NaN where a seed was not recorded."""
+    recorded = np.isfinite(trainings[0]).all(axis=2)
+    shared = seed_effect[:, None, : trainings.shape[2]]
+    adjusted = trainings.copy()
+    adjusted[:, :, : shared.shape[2]] -= shared
+    mean = adjusted.mean(axis=2, where=recorded[None, :, :, None])  # a loss that is NaN once stays NaN
+    diverged = np.isnan(mean[1]).any(axis=1)
+    mean[0, diverged] = 0.0
+    stable = ~diverged
+    seeds = max(round(float(recorded[stable].sum(axis=1).mean())), 1)
+    return Curves(stable, mean, *_seed_error_of_means(mean[0, stable], noise, seeds, rungs))
 
 
 def _seed_error_of_means(

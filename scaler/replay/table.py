@@ -1,9 +1,11 @@
-"""A recorded table of trainings: every candidate with every seed at every epoch, as one CSV file."""
+"""A recorded table of trainings: networks with their seeds at every epoch, as one CSV file."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,21 +31,39 @@ COLUMNS = (
     "accuracy",
     "loss",
 )
-_SHARES = list(COLUMNS[1:4])
+#: Further columns of a table that holds networks off the budget as well.
+KINDS = ("candidate", "off", "larger")
+FURTHER = ("kind", "network", "octave_depth", "octave_width", "octave_resolution")
+_SHARES, _OCTAVES = list(COLUMNS[1:4]), list(FURTHER[2:])
 #: What columns were called in older tables.
 _OLDER = {"seed": "seed_index"}
+_KEYS = ["candidate", "seed_index", "epochs"]
+
+
+@dataclass(frozen=True)
+class Larger:
+    """The candidates' directions at a larger size: what a choice is worth further up.
+
+    Attributes:
+        size: FLOPs as a factor on the base's.
+        accuracy: ``[C, S, E]``, NaN where nothing was recorded.
+    """
+
+    size: float
+    accuracy: Array
 
 
 @dataclass(frozen=True)
 class Table:
-    """Trainings of ``C`` candidates with ``S`` seeds over ``E`` epochs.
+    """Trainings of ``N`` networks, the ``C`` candidates first, with up to ``S`` seeds over ``E`` epochs.
 
     Attributes:
         name: for reports; the file's name without its ending.
-        experiment: the candidates; its rungs are the recorded epochs, its seeds the recorded ones.
-        accuracy: ``[C, S, E]`` in [0, 1]; 0 from where a training diverged.
-        loss: ``[C, S, E]`` in nats; NaN from where a training diverged.
+        experiment: the networks; its rungs are the recorded epochs, its seeds those of the candidates.
+        accuracy: ``[N, S, E]`` in [0, 1]; 0 from where a training diverged, NaN where none was recorded.
+        loss: ``[N, S, E]`` in nats; NaN from where a training diverged.
         images: ``[E]``, training images seen.
+        larger: the candidates' directions further up, where they were recorded.
     """
 
     name: str
@@ -51,6 +71,7 @@ class Table:
     accuracy: Array
     loss: Array
     images: NDArray[np.int64]
+    larger: Larger | None = None
 
     def observe(self, trial: TrialSpec) -> list[Observation]:
         """What a search would have seen of this training: every rung up to the one asked for."""
@@ -76,10 +97,10 @@ class Table:
 
 
 def observations(table: Table) -> list[Observation]:
-    """Everything that a table holds."""
+    """Everything that a table holds of networks that may be trained in a search."""
     last = len(table.experiment.rungs) - 1
-    candidates, seeds = range(len(table.experiment.shares)), range(table.experiment.max_seeds)
-    return [o for c in candidates for s in seeds for o in table.observe(TrialSpec(c, s, last))]
+    recorded = np.argwhere(np.isfinite(table.accuracy[:, :, -1]))
+    return [o for n, s in recorded for o in table.observe(TrialSpec(int(n), int(s), last))]
 
 
 def read_table(path: Path) -> Table:
@@ -89,19 +110,31 @@ def read_table(path: Path) -> Table:
         UserError: there is no such file, a column or a training is missing, or a value is no number.
     """
     frame = _read_run(path) if path.is_dir() else _read_csv(path, COLUMNS)
-    for column in set(COLUMNS) - {"loss"}:
-        bad = pd.to_numeric(frame[column], errors="coerce").isna()
-        if bad.any():
-            raise UserError(
-                f"{path}: column {column} holds {frame[column][bad].iloc[0]!r}, which is no number"
-            )
-    if frame.empty:
-        raise UserError(f"{path} holds no training")
-    return _to_table(path, frame.astype(dict.fromkeys(COLUMNS, float)))
+    if "kind" not in frame:
+        frame = frame.assign(kind="candidate", network=frame["candidate"].astype(str))
+    frame = frame.reindex(columns=[*frame.columns, *(c for c in _OCTAVES if c not in frame)])
+    for column in set(COLUMNS) - {"loss", *_SHARES}:
+        _check_numbers(path, frame, column)
+    for column in _SHARES:
+        _check_numbers(path, frame[frame["kind"] != "off"], column)
+    if frame.empty or not (frame["kind"] == "candidate").any():
+        raise UserError(f"{path} holds no training of a candidate")
+    if wrong := set(frame["kind"]) - set(KINDS):
+        raise UserError(
+            f"{path}: column kind holds {min(map(str, wrong))!r}; it is one of {', '.join(KINDS)}"
+        )
+    numbers = [*COLUMNS, *_OCTAVES]
+    return _to_table(path, frame.astype(dict.fromkeys(numbers, float)))
 
 
-def write_table(table: Table, path: Path, command: str) -> None:
-    """Write a table with the command that made it; :func:`read_table` gives the same again."""
+def write_table(table_frame: pd.DataFrame, path: Path, command: str) -> None:
+    """Write a table's frame with the command that made it; :func:`read_table` reads it."""
+    text = table_frame.to_csv(index=False, lineterminator="\n")
+    write_bytes(path, f"# {command}\n{text}".encode())
+
+
+def frame_of(table: Table) -> pd.DataFrame:
+    """A table of candidates alone, as a frame."""
     experiment = table.experiment
     rows = [
         (
@@ -118,8 +151,49 @@ def write_table(table: Table, path: Path, command: str) -> None:
         for s in range(experiment.max_seeds)
         for e, epochs in enumerate(experiment.rungs)
     ]
-    text = pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(index=False)
-    write_bytes(path, f"# {command}\n{text}".encode())
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A network of a recording.
+
+    Attributes:
+        kind: ``candidate``, ``off`` (the budget) or ``larger`` (a candidate's direction further up).
+        name: of the candidate, or of the network off the budget.
+        shares: of the budget; None off it.
+        octaves: doublings of FLOPs along each axis.
+    """
+
+    kind: str
+    name: str
+    shares: Shares | None
+    octaves: tuple[float, float, float]
+
+
+def recorded_frame(networks: Sequence[Recorded], trainings: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The frame of recorded trainings: ``network`` (its place), ``seed_index`` and its ``evaluations``."""
+    rows = []
+    for training in sorted(trainings, key=lambda t: (t["network"], t["seed_index"])):
+        network = networks[training["network"]]
+        shares = astuple(network.shares) if network.shares else ("", "", "")
+        for e in training["evaluations"]:
+            rows.append(
+                (
+                    training["network"],
+                    *(f"{s:.6f}" if s != "" else "" for s in shares),
+                    training["seed_index"],
+                    e["epochs"],
+                    e["images"],
+                    e["train_flops"],
+                    f"{e['accuracy']:.6f}",
+                    "" if e["diverged"] else f"{e['loss']:.6f}",
+                    network.kind,
+                    network.name,
+                    *(f"{x:.4f}" for x in network.octaves),
+                )
+            )
+    return pd.DataFrame(rows, columns=[*COLUMNS, *FURTHER])
 
 
 def _read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -136,6 +210,12 @@ def _read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     return frame
 
 
+def _check_numbers(path: Path, frame: pd.DataFrame, column: str) -> None:
+    bad = pd.to_numeric(frame[column], errors="coerce").isna()
+    if bad.any():
+        raise UserError(f"{path}: column {column} holds {frame[column][bad].iloc[0]!r}, which is no number")
+
+
 def _read_run(path: Path) -> pd.DataFrame:
     shares = _read_csv(path / "candidates.csv", ("candidate", *_SHARES))
     trials = _read_csv(path / "trials.csv", tuple(c for c in COLUMNS if c not in _SHARES))
@@ -143,38 +223,100 @@ def _read_run(path: Path) -> pd.DataFrame:
 
 
 def _to_table(path: Path, frame: pd.DataFrame) -> Table:
-    keys = ["candidate", "seed_index", "epochs"]
-    twice = frame.duplicated(keys)
+    twice = frame.duplicated(_KEYS)
     if twice.any():
         raise UserError(f"{path} holds {_row_name(frame[twice].iloc[0])} twice")
-    levels = [sorted(frame[key].unique()) for key in keys]
-    full = frame.set_index(keys).reindex(pd.MultiIndex.from_product(levels, names=keys))
-    diverged = full["loss"].isna() & full["accuracy"].notna()
-    stopped = diverged.groupby(level=[0, 1]).cummax()
-    full.loc[stopped, ["accuracy", "loss"]] = (0.0, np.nan)
-    missing = full["accuracy"].isna()
-    if missing.any():
-        hole = dict(zip(keys, full.index[missing.to_numpy()][0], strict=True))
-        raise UserError(
-            f"{path} lacks {_row_name(hole)}: a table holds every candidate x seed x epoch, "
-            "as `scaler search --strategy exhaustive` records them"
-        )
-    shape = (len(levels[0]), len(levels[1]), len(levels[2]))
-    grids = {column: full[column].to_numpy().reshape(shape) for column in COLUMNS if column not in keys}
+    grids = {kind: _grid(frame, own) for kind, own in frame.groupby("kind")}
+    candidates, off = grids["candidate"], grids.get("off")
+    _check_whole(path, candidates)
+    parts = [candidates] if off is None else [candidates, off]
+    seeds = max(part.accuracy.shape[1] for part in parts)
     experiment = Experiment(
-        shares=tuple(_shares(*values) for values in zip(*(grids[s][:, 0, 0] for s in _SHARES), strict=True)),
-        epoch_flops=tuple(np.nanmax(grids["train_flops"] / np.array(levels[2]), axis=(1, 2))),
-        rungs=tuple(int(epochs) for epochs in levels[2]),
-        max_seeds=shape[1],
+        shares=tuple(_shares(*row) for row in candidates.rows[_SHARES].to_numpy()),
+        epoch_flops=tuple(float(f) for part in parts for f in part.epoch_flops),
+        rungs=candidates.epochs,
+        max_seeds=candidates.accuracy.shape[1],
         seed=0,
+        octaves=()
+        if off is None
+        else tuple(tuple(o) for part in parts for o in part.rows[_OCTAVES].to_numpy()),
     )
     return Table(
         path.stem,
         experiment,
-        grids["accuracy"],
-        grids["loss"],
-        np.nanmax(grids["images"], axis=(0, 1)).astype(int),
+        np.concatenate([_widened(part.accuracy, seeds) for part in parts]),
+        np.concatenate([_widened(part.loss, seeds) for part in parts]),
+        candidates.images,
+        _larger(candidates, grids.get("larger")),
     )
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The trainings of one kind: ``rows`` has a line per network."""
+
+    rows: pd.DataFrame
+    epochs: tuple[int, ...]
+    epoch_flops: Array
+    images: NDArray[np.int64]
+    accuracy: Array
+    loss: Array
+
+
+def _grid(frame: pd.DataFrame, own: pd.DataFrame) -> _Grid:
+    """Trainings as arrays ``[networks, seeds, epochs]``; from where one diverged, accuracy 0 and loss NaN."""
+    levels = [
+        sorted(own["candidate"].unique()),
+        sorted(own["seed_index"].unique()),
+        sorted(frame["epochs"].unique()),
+    ]
+    full = own.set_index(_KEYS).reindex(pd.MultiIndex.from_product(levels, names=_KEYS))
+    diverged = full["loss"].isna() & full["accuracy"].notna()
+    stopped = diverged.groupby(level=[0, 1]).cummax()
+    full.loc[stopped, ["accuracy", "loss"]] = (0.0, np.nan)
+    shape = (len(levels[0]), len(levels[1]), len(levels[2]))
+    values = {
+        c: full[c].to_numpy(dtype=float).reshape(shape) for c in ("train_flops", "images", "accuracy", "loss")
+    }
+    return _Grid(
+        rows=own.drop_duplicates("candidate").sort_values("candidate"),
+        epochs=tuple(int(epochs) for epochs in levels[2]),
+        epoch_flops=np.nanmax(values["train_flops"] / np.array(levels[2]), axis=(1, 2)),
+        images=np.nanmax(values["images"], axis=(0, 1)).astype(int),
+        accuracy=values["accuracy"],
+        loss=values["loss"],
+    )
+
+
+def _check_whole(path: Path, grid: _Grid) -> None:
+    """Candidates are recorded with every seed at every epoch."""
+    holes = np.argwhere(np.isnan(grid.accuracy))
+    if len(holes):
+        n, s, e = holes[0]
+        hole = {"candidate": grid.rows["candidate"].iloc[n], "seed_index": s, "epochs": grid.epochs[e]}
+        raise UserError(
+            f"{path} lacks {_row_name(hole)}: a table holds every candidate x seed x epoch, "
+            "as `scaler search --strategy exhaustive` records them"
+        )
+
+
+def _larger(candidates: _Grid, larger: _Grid | None) -> Larger | None:
+    """The candidates' directions further up, in the candidates' order."""
+    if larger is None:
+        return None
+    places = {name: i for i, name in enumerate(larger.rows["network"])}
+    accuracy = np.full((len(candidates.rows), *larger.accuracy.shape[1:]), np.nan)
+    for c, name in enumerate(candidates.rows["network"]):
+        if name in places:
+            accuracy[c] = larger.accuracy[places[name]]
+    size = 2 ** float(larger.rows[_OCTAVES].sum(axis=1).median())
+    return Larger(round(size, 1), accuracy)
+
+
+def _widened(values: Array, seeds: int) -> Array:
+    """With NaN for further seeds."""
+    more = np.full((values.shape[0], seeds - values.shape[1], values.shape[2]), np.nan)
+    return np.concatenate([values, more], axis=1)
 
 
 def _shares(*printed: float) -> Shares:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from scaler.cost.network_cost import cost
+from scaler.execution.plan import Plan
 from scaler.execution.protocol import Observation
 from scaler.report.columns import Column, percent
 from scaler.scaling.budget import format_count
@@ -15,9 +16,6 @@ from scaler.search.candidates.realise import Scalable
 from scaler.search.inference.rank_correlation import RankCorrelation, rank_correlation
 from scaler.search.result import SearchResult
 from scaler.search.session import Session
-
-#: Nobody runs more seeds of a candidate than this to decide between two.
-MOST_SEEDS = 100
 
 #: The terminal's table of results, best first.
 RESULT_COLUMNS = (
@@ -82,11 +80,20 @@ def session_lines(session: Session) -> Iterator[str]:
         f"{count} to {epochs}" for count, epochs in zip(plan.by_rung, space.rungs, strict=True)
     )
     yield (
-        f"Plan        {space.strategy}: {plan.trainings} trainings ({reached} epochs), "
+        f"Plan        {space.strategy}: {plan.trainings} trainings{_off(plan)} ({reached} epochs), "
         f"{plan.images:,} images, "
         f"{format_count(plan.train_flops)} training FLOPs, about {duration(work.seconds)} on "
         f"{work.workers} worker{'s' if work.workers > 1 else ''}"
     )
+    yield (
+        f"Tells       what a doubling of FLOPs buys on an axis to about ± {session.resolution:.1f} times a "
+        "training's scatter from seed to seed (90 %)"
+    )
+
+
+def _off(plan: Plan) -> str:
+    """Where trainings are, if some are off the budget."""
+    return f", {plan.off_budget} of them off the budget" if plan.off_budget else ""
 
 
 def duration(seconds: float) -> str:
@@ -106,9 +113,10 @@ def result_frame(candidates: Sequence[Candidate], result: SearchResult) -> pd.Da
     seeds of all candidates; it is missing where it is the same for each.
     """
     by_name = {candidate.point.name: candidate for candidate in candidates}
-    differ = any(abs(score.accuracy - score.adjusted_accuracy) > 5e-4 for score in result.scores)
+    scores = [score for score in result.scores if score.network in by_name]
+    differ = any(abs(score.accuracy - score.adjusted_accuracy) > 5e-4 for score in scores)
     rows = []
-    for score in result.scores:
+    for score in scores:
         native = by_name[score.network].native
         mark = "cannot be told from it" if score.network in result.best_set else ""
         rows.append(
@@ -130,33 +138,38 @@ def result_frame(candidates: Sequence[Candidate], result: SearchResult) -> pd.Da
 
 
 def result_lines(result: SearchResult, seen: Sequence[Observation]) -> Iterator[str]:
-    """The decision, in sentences, and whether the proxy can make it."""
+    """The choice, in sentences, and how sure it is."""
     values = {"alpha": result.alpha, "beta": result.beta, "gamma": result.gamma}
     listed = ", ".join(
         f"{name} = {value:.3f} [{result.intervals[name][0]:.3f}, {result.intervals[name][1]:.3f}]"
         for name, value in values.items()
     )
     yield f"Chosen: {result.network}, {listed}"
-    for name, probability in result.compound.items():
-        yield f"Compound beats {name} alone with probability {probability:.2f}."
+    yield from _beats(result)
     yield from _certainty(result)
-    yield from fidelity_lines(result.space.rungs[-1], rank_correlation(seen))
+    candidates = [o for o in seen if o.candidate < len(result.policies)]
+    yield from fidelity_lines(result.space.rungs[-1], rank_correlation(candidates))
+
+
+def _beats(result: SearchResult) -> Iterator[str]:
+    """The probability that the choice is better than each single dimension, at every size."""
+    for axis, by_size in result.law.beats.items():
+        listed = ", ".join(f"{probability:.2f} at {size}" for size, probability in by_size.items())
+        yield f"It beats {axis} alone with probability {listed}."
 
 
 def _certainty(result: SearchResult) -> Iterator[str]:
-    """What the best set and the noise say."""
+    """What the best set says, and what was left out."""
     if result.diverged:
         yield f"{', '.join(result.diverged)} diverged in at least one training and cannot be chosen."
-    if result.noise_from != "repeated seeds":
-        repeated = "No seed was" if result.noise_from == "no repeats" else "Too few seeds were"
-        yield f"{repeated} repeated: the noise was judged by how far candidates lie off a smooth surface."
     tied, candidates = len(result.best_set), len(result.policies)
-    if tied == candidates - len(result.diverged) > 1:
+    stable = candidates - len(set(result.diverged) & set(result.policies))
+    if tied == stable > 1:
         yield "No candidate can be told from the best: the choice is little better than a guess."
     elif tied > 1:
-        yield f"{tied} of {candidates} candidates cannot be told from the best."
-    if tied > 1 and result.seeds_needed is not None:
-        yield _proposed(result.seeds_needed)
+        yield f"{tied} of {candidates} candidates cannot be told from the best: {_listed(result.best_set)}."
+    if all(score.network != result.network for score in result.scores):
+        yield f"{result.network} was not trained itself: the law says what it is worth."
     early = sum(score.rung < len(result.space.rungs) - 1 for score in result.scores)
     if early:
         yield (
@@ -165,13 +178,9 @@ def _certainty(result: SearchResult) -> Iterator[str]:
         )
 
 
-def _proposed(seeds: int) -> str:
-    if seeds > MOST_SEEDS:
-        return (
-            f"The observed lead is so small that {MOST_SEEDS} seeds per candidate would not show it: "
-            "this proxy cannot tell them apart."
-        )
-    return f"About {seeds} seeds per candidate would show the observed lead with 80 % power."
+def _listed(names: Sequence[str]) -> str:
+    """Names, or the first of many."""
+    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:5])} and {len(names) - 5} more"
 
 
 def fidelity_lines(epochs: int, found: Sequence[RankCorrelation]) -> Iterator[str]:
@@ -181,12 +190,6 @@ def fidelity_lines(epochs: int, found: Sequence[RankCorrelation]) -> Iterator[st
         epochs: of a full training.
         found: correlation of every rung's ranking with the last's.
     """
-    if not found:
-        yield (
-            f"Too few candidates were trained for {epochs} epochs to say how well shorter trainings rank "
-            "them; --strategy exhaustive would tell."
-        )
-        return
     for one in found:
         low, high = one.spearman_interval
         yield (

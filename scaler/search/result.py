@@ -12,10 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from scaler.errors import UserError
 from scaler.runs import Run
-from scaler.scaling.multipliers import Coefficients
+from scaler.scaling.multipliers import Coefficients, Multipliers
 from scaler.scaling.shares import Exponents, Shares
 from scaler.search.candidates.candidate import Candidate
-from scaler.search.inference.selection import CandidateScore, Metric, NoiseSource, Selection
+from scaler.search.inference.law_summary import LawSummary
+from scaler.search.inference.selection import CandidateScore, Metric, Selection
 from scaler.search.session import Session
 from scaler.search.space import Space
 
@@ -42,6 +43,10 @@ class Policy:
     native: Coefficients
     proxy: Coefficients
     flops_ratio: float
+
+    def multipliers(self, phi: float) -> Multipliers:
+        """Of the network at its own size."""
+        return self.native.at(phi)
 
 
 @dataclass(frozen=True)
@@ -75,12 +80,11 @@ class SearchResult:
             to the largest in ``best_set``, so that they hold the best candidate's at ``confidence``.
         confidence: of the intervals and of ``best_set``.
         best_set: candidates that cannot be told from the best, the chosen one first.
-        compound: probability that the best compound candidate beats each single dimension.
         seeds_needed, more_flops: to show the lead, as in ``Selection``.
         metric: what was compared.
         scores: every candidate that was trained, best first.
-        diverged: candidates that diverged with any seed.
-        noise_from: where the size of the noise is known from.
+        diverged: networks that diverged with any seed.
+        law: what it says beyond the choice.
         proxy: what stood in for the base.
         space: what was searched.
         seed: of the run.
@@ -100,13 +104,12 @@ class SearchResult:
     intervals: dict[str, Interval]
     confidence: float
     best_set: tuple[str, ...]
-    compound: dict[str, float]
     seeds_needed: int | None
     more_flops: float | None
     metric: Metric
     scores: tuple[Score, ...]
     diverged: tuple[str, ...]
-    noise_from: NoiseSource
+    law: LawSummary
     proxy: dict[str, Any]
     space: Space
     seed: int
@@ -126,7 +129,7 @@ class SearchResult:
 def result_of(session: Session, selection: Selection) -> SearchResult:
     """The answer of a search, from the decision among its candidates."""
     problem, kept = session.problem, session.problem.candidates.kept
-    names = [candidate.point.name for candidate in kept]
+    names = [candidate.point.name for candidate in kept] + [network.name for network in session.off_budget]
     policies = {
         candidate.point.name: Policy(
             shares, candidate.coefficients, candidate.proxy_coefficients, candidate.native.ratio
@@ -149,13 +152,12 @@ def result_of(session: Session, selection: Selection) -> SearchResult:
         intervals=_intervals([policies[name] for name in best_set]),
         confidence=selection.confidence,
         best_set=best_set,
-        compound=selection.compound,
         seeds_needed=selection.seeds_needed,
         more_flops=selection.more_flops,
         metric=selection.metric,
         scores=tuple(_score(names[score.candidate], score) for score in selection.scores),
         diverged=tuple(names[c] for c in selection.diverged),
-        noise_from=selection.noise_from,
+        law=selection.law,
         proxy=_proxy(session, kept[selection.candidate]),
         space=session.space,
         seed=session.work.settings.seed,

@@ -9,14 +9,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from scaler.cost.network_cost import cost
 from scaler.errors import MachineError
+from scaler.execution.plan import SIMULATED_DEVIATION, simulated_course
 from scaler.runs import all_runs
 from scaler.search.candidates.limits import within
+from scaler.search.candidates.off_budget import OffBudget, off_budget
 from scaler.search.candidates.problem import Problem, experiment, pose
+from scaler.search.inference.decision import fit_experiment
+from scaler.search.inference.law_summary import LEVEL
+from scaler.search.inference.questions import gains
 from scaler.search.space import Space
+from scaler.search.strategies.law import LawOfGrowth
 from scaler.search.strategies.registry import parse_strategy
-from scaler.search.time_budget import fit_images
+from scaler.search.time_budget import fit_time
 from scaler.search.workload import Settings, Workload, workload
 
 
@@ -27,12 +35,17 @@ class Session:
     Attributes:
         asked: the space as the user gave it; ``work.space`` is the one searched, fitted to the time budget.
         problem: base, proxy and candidates.
-        work: the trainings.
+        off_budget: networks that are trained only for what they tell.
+        work: the trainings; its networks are the candidates' proxies and then those.
+        resolution: how well the plan will tell what a doubling of FLOPs buys on an axis at the base: half the
+            width of its 90 % interval, in units of a training's deviation from seed to seed.
     """
 
     asked: Space
     problem: Problem
+    off_budget: tuple[OffBudget, ...]
     work: Workload
+    resolution: float
 
     @property
     def space(self) -> Space:
@@ -50,7 +63,7 @@ class Session:
 
     def attributes(self) -> list[Mapping[str, Any]]:
         """What the study's dashboard shows of each candidate."""
-        return [
+        candidates: list[Mapping[str, Any]] = [
             {
                 "network": c.point.name,
                 "alpha": c.coefficients.alpha,
@@ -61,6 +74,8 @@ class Session:
             }
             for c in self.problem.candidates.kept
         ]
+        off = ({"network": n.name, "flops_ratio": n.proxy.ratio} for n in self.off_budget)
+        return [*candidates, *off]
 
 
 def question(asked: Space, settings: Settings) -> dict[str, Any]:
@@ -104,16 +119,44 @@ def prepare(asked: Space, settings: Settings, fitted: Space | None = None) -> Se
     check_counts(problem)
     fit = None
     if settings.time_budget is not None and fitted is None:
-        fit = partial(fit_images, available=data.sizes["train"], wanted=settings.time_budget)
+        fit = partial(
+            fit_time,
+            available=data.sizes["train"],
+            classes=len(data.classes),
+            candidates=len(problem.candidates.kept),
+            wanted=settings.time_budget,
+        )
+    strategy = parse_strategy(space.strategy)
+    off: tuple[OffBudget, ...] = ()
+    if isinstance(strategy, LawOfGrowth) and strategy.off_budget:
+        off = _off_budget(problem, space, data.native_resolution)
+    networks = [*(c.proxy.spec for c in problem.candidates.kept), *(n.proxy.spec for n in off)]
     work = workload(
         space,
         settings,
-        tuple(candidate.proxy.spec for candidate in problem.candidates.kept),
-        parse_strategy(space.strategy),
-        lambda space, images: experiment(problem, space, images, settings.seed),
+        tuple(networks),
+        lambda space: parse_strategy(space.strategy),
+        lambda space, images: experiment(problem, off, space, images, settings.seed),
         fit,
     )
-    return Session(asked, problem, work)
+    return Session(asked, problem, off, work, _resolution(work))
+
+
+def _resolution(work: Workload) -> float:
+    """Half the width of a gain's interval after a simulated course, against the deviation it was given."""
+    seen = simulated_course(work.strategy, work.experiment, 0)
+    fit = fit_experiment(work.experiment, seen)
+    assert fit is not None
+    low, high = fit.posterior(gains(np.zeros((1, 3)))).interval(LEVEL).T
+    return float((high - low).mean() / 2 / SIMULATED_DEVIATION)
+
+
+def _off_budget(problem: Problem, space: Space, native_resolution: int) -> tuple[OffBudget, ...]:
+    """Networks off the budget, on images that need not be enlarged unless the space says so."""
+    largest = max(native_resolution, *(c.proxy.spec.resolution for c in problem.candidates.kept))
+    shrink = problem.target.ratio < 1
+    pixels = 4 * largest if space.proxy.upsample else largest
+    return tuple(off_budget(problem.candidates, problem.proxy, problem.exponents, pixels, shrink=shrink))
 
 
 def check_counts(problem: Problem) -> None:

@@ -1,4 +1,4 @@
-"""A search space fitted into a time."""
+"""A search space fitted into a time: what costs least signal is cut first."""
 
 from __future__ import annotations
 
@@ -6,29 +6,60 @@ from dataclasses import replace
 
 from scaler.search.space import Space
 
-#: Fewer training images than this cannot train anything; a shorter time budget takes seeds and epochs.
-FEWEST_IMAGES = 500
+#: What a strategy spends is cut to no fewer full trainings of candidates than this.
+FEWEST_IMAGES, FEWEST_OF_A_CLASS = 500, 32
+#: What a strategy spends is cut to no fewer trainings at the budget than this.
+FEWEST_TRAININGS = 4
+#: More time goes to trainings up to this part of exhaustive's FLOPs, and then to images.
+ENOUGH = 0.3
 
 
-def fit_images(space: Space, seconds: float, *, available: int, wanted: float) -> Space:
-    """The space with as many training images as a time budget allows, and fewer seeds if that is not enough.
+def fit_time(
+    space: Space, seconds: float, *, available: int, classes: int, candidates: int, wanted: float
+) -> Space:
+    """The space that takes a wanted time.
+
+    Fewer trainings cost least: every one tells a little less than the one before. Then fewer images, down to
+    where networks would learn too little; then seeds and epochs. More time goes the same way.
 
     Args:
         space: what was planned.
         seconds: what the plan would take.
-        available: training images there are.
+        available: training images there are, of so many ``classes``.
+        candidates: of the search.
         wanted: the time budget, in seconds.
     """
+    space, share = _fewer_trainings(space, wanted / seconds, candidates)
+    least = max(FEWEST_IMAGES, FEWEST_OF_A_CLASS * classes)
+    return fit_images(space, 1.0, available=available, wanted=share, least=least)
+
+
+def fit_images(
+    space: Space, seconds: float, *, available: int, wanted: float, least: int = FEWEST_IMAGES
+) -> Space:
+    """The space with as many images as a time allows, at least ``least``; then fewer seeds and epochs."""
+    share = wanted / seconds
     current = min(space.recipe.images or available, available)
-    images = min(int(current * wanted / seconds), available)
-    if images >= FEWEST_IMAGES:
+    least = min(least, current)
+    images = min(int(current * share), available)
+    if images >= least:
         return space.override(recipe=_recipe(space, images))
-    share = images / FEWEST_IMAGES
-    seeds = max(1, int(space.seeds * share))
-    kept = max(1, round(len(space.rungs) * min(1.0, share * space.seeds / seeds)))
+    left = images / least
+    seeds = max(1, int(space.seeds * left))
+    kept = max(1, round(len(space.rungs) * min(1.0, left * space.seeds / seeds)))
     rungs = space.rungs[:kept]
-    recipe = {**_recipe(space, FEWEST_IMAGES), "epochs": rungs[-1]}
-    return space.override(recipe=recipe, seeds=seeds, rungs=rungs)
+    return space.override(recipe={**_recipe(space, least), "epochs": rungs[-1]}, seeds=seeds, rungs=rungs)
+
+
+def _fewer_trainings(space: Space, share: float, candidates: int) -> tuple[Space, float]:
+    """The space with another budget fraction, and the share of time that images have to make up for."""
+    name, at, text = space.strategy.partition("@")
+    if not at:
+        return space, share
+    now = float(text)
+    least = min(now, FEWEST_TRAININGS / (candidates * space.seeds))
+    fraction = min(max(now * share, least), max(now, ENOUGH))
+    return space.override(strategy=f"{name}@{fraction:.3g}"), share * now / fraction
 
 
 def _recipe(space: Space, images: int) -> dict[str, object]:

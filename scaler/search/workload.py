@@ -104,9 +104,10 @@ def workload(
     space: Space,
     settings: Settings,
     networks: tuple[NetworkSpec, ...],
-    strategy: Strategy,
+    strategy: Callable[[Space], Strategy],
     pose: Callable[[Space, int], Experiment],
     fit: Callable[[Space, float], Space] | None = None,
+    speed: float | None = None,
 ) -> Workload:
     """Load the images that the networks need, plan the trainings, and time this machine.
 
@@ -114,9 +115,10 @@ def workload(
         space: data, proxy and recipe.
         settings: the user's.
         networks: what is trained, by candidate.
-        strategy: decides what is trained.
+        strategy: of a space: decides what is trained.
         pose: the experiment of a space, for so many training images an epoch.
         fit: the space that fits a time budget, from a space and the seconds that it would take.
+        speed: training FLOPs a second of one worker, where that is known better than from one network.
 
     Raises:
         UserError: the data cannot be loaded, or images are too small for a network.
@@ -124,13 +126,14 @@ def workload(
     largest = max(network.resolution for network in networks)
     request = replace(settings.request(space), largest_resolution=largest)
     data = request.load()
-    speed, workers = _speed_and_workers(networks[len(networks) // 2], space.recipe, settings)
+    rate = speed or speed_of(networks[len(networks) // 2], space.recipe, settings)
+    workers = workers_of(settings)
 
     def planned(space: Space) -> Workload:
-        images = training_images(space, data)
+        images, chosen = training_images(space, data), strategy(space)
         experiment = pose(space, images)
-        plan = simulated_plan(strategy, experiment, images)
-        return Workload(space, settings, networks, data, request, experiment, strategy, plan, speed, workers)
+        plan = simulated_plan(chosen, experiment, images)
+        return Workload(space, settings, networks, data, request, experiment, chosen, plan, rate, workers)
 
     work = planned(space)
     # A second look, because rounding to batches and rungs is coarse.
@@ -146,10 +149,17 @@ def training_images(space: Space, data: DataSet) -> int:
     return max(there // space.recipe.batch_size, 1) * min(space.recipe.batch_size, there)
 
 
-def _speed_and_workers(spec: NetworkSpec, recipe: Recipe, settings: Settings) -> tuple[float, int]:
-    """Training FLOPs a second of one worker on this network, and how many workers there are."""
-    from scaler.execution.calibration import default_workers, flops_per_second
+def speed_of(spec: NetworkSpec, recipe: Recipe, settings: Settings) -> float:
+    """Training FLOPs a second of one worker on this network."""
+    from scaler.execution.calibration import flops_per_second
     from scaler.training.device import resolve
 
-    device = resolve(settings.device)
-    return flops_per_second(spec, recipe, device), settings.workers or default_workers(device)
+    return flops_per_second(spec, recipe, resolve(settings.device))
+
+
+def workers_of(settings: Settings) -> int:
+    """How many processes train at the same time."""
+    from scaler.execution.calibration import default_workers
+    from scaler.training.device import resolve
+
+    return settings.workers or default_workers(resolve(settings.device))

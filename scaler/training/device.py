@@ -90,21 +90,6 @@ def _quota(file: Path) -> int:
         return 1 << 16
 
 
-def settle(processes: int) -> int:
-    """Settle this process on its part of the machine, before it trains.
-
-    Processes times threads never exceed the cores: oversubscribed OpenMP threads wait for one another
-    and run 4 to 15 times slower.
-
-    Returns:
-        The number of threads.
-    """
-    threads = max(1, cores() // processes)
-    torch.set_num_threads(threads)
-    keep_memory()
-    return threads
-
-
 def keep_memory() -> None:
     """Let glibc keep freed memory, or every step faults its activations in again: 1.3 times slower.
 

@@ -15,13 +15,14 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from scaler.data.registry import load
 from scaler.scaling.multipliers import Multipliers
-from scaler.search.candidates.problem import bases
+from scaler.search.candidates.proxy_base import bases
 from scaler.search.space import read_space
 from scaler.seeds import derive
-from scaler.training.device import Device, cores, settle
+from scaler.training.device import Device, cores, keep_memory
 from scaler.training.recipe import TrainingSeeds
 from scaler.training.trainer import train
 
@@ -37,12 +38,13 @@ VARIANTS = {
 
 def trained(variant: str, seed: int, jobs: int) -> dict[str, str | int | float]:
     """One training, as a row of the table."""
-    settle(jobs)
+    torch.set_num_threads(max(1, cores() // jobs))
+    keep_memory()
     space = read_space(SPACE)
     data = load("fractals", largest_resolution=2 * space.proxy.resolution)
     _, proxy = bases(space, len(data.classes))
     realised = proxy.realise(VARIANTS[variant])
-    # As in a search: one order of the images per seed_index, weights of every training's own.
+    # As in a search: one order of the images per seed index, weights of every training's own.
     seeds = TrainingSeeds(derive(0, "weights", seed, variant), derive(0, "order", seed))
     stops = [space.recipe.epochs]
     (evaluation,) = train(realised.spec, space.recipe, data, seeds, stops=stops, device=Device())
@@ -61,8 +63,8 @@ def trained(variant: str, seed: int, jobs: int) -> dict[str, str | int | float]:
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Mean and deviation over the seeds, and the change against the base in deviations."""
     columns = table.groupby("variant", sort=False)["accuracy"].agg(["mean", "std"])
-    columns["change"] = columns["mean"] - columns.loc["base", "mean"]
-    pooled = (columns["std"] ** 2 + columns.loc["base", "std"] ** 2).div(2) ** 0.5
+    columns["change"] = columns["mean"] - columns["mean"].loc["base"]
+    pooled = (columns["std"] ** 2 + columns["std"].loc["base"] ** 2).div(2) ** 0.5
     columns["in deviations"] = columns["change"] / pooled
     return columns
 
@@ -74,15 +76,16 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=cores())
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     asked = parser.parse_args()
-    rows = []
+    rows: list[dict[str, str | int | float]] = []
     with ProcessPoolExecutor(asked.jobs, mp_context=get_context("spawn")) as pool:
-        tasks = product(range(asked.seeds), asked.variants)
-        futures = [pool.submit(trained, variant, seed, asked.jobs) for seed, variant in tasks]
+        trials = product(range(asked.seeds), asked.variants)
+        futures = [pool.submit(trained, variant, seed, asked.jobs) for seed, variant in trials]
         for future in as_completed(futures):
             rows.append(future.result())
             print(rows[-1], flush=True)
     order = {variant: place for place, variant in enumerate(reversed(VARIANTS))}
-    table = pd.DataFrame(sorted(rows, key=lambda row: (order[str(row["variant"])], row["seed"])))
+    rows.sort(key=lambda row: (order[str(row["variant"])], int(row["seed"])))
+    table = pd.DataFrame(rows)
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(TARGET, index=False, lineterminator="\n")
     print(summary(table).round(4).to_string(), f"\nwrote {TARGET}")

@@ -43,9 +43,9 @@ def thin(resolution: int, width: float) -> NetworkSpec:
 
 def plain_depthwise(network: Network) -> None:
     """Torch's own gradient for wide depthwise kernels."""
-    for part in network.modules():
-        if isinstance(part, DepthwiseConv2d):
-            part.__class__ = nn.Conv2d
+    wide: list[nn.Module] = [part for part in network.modules() if isinstance(part, DepthwiseConv2d)]
+    for part in wide:
+        part.__class__ = nn.Conv2d
 
 
 def activations_in_place(network: Network) -> None:
@@ -63,7 +63,11 @@ def stepper(spec: NetworkSpec, batch: int, change: Callable[[Network], None]) ->
     descent = optimiser(network, recipe)
     images = torch.randn(batch, 3, spec.resolution, spec.resolution).to(memory_format=torch.channels_last)
     labels = torch.arange(batch) % spec.classes
-    return lambda: float(step(network, descent, images, labels, recipe, Device())) and None
+
+    def once() -> None:
+        float(step(network, descent, images, labels, recipe, Device()))
+
+    return once
 
 
 def speeds(spec: NetworkSpec, steppers: dict[str, tuple[int, Callable[[], None]]]) -> dict[str, float]:

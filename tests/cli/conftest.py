@@ -17,14 +17,19 @@ class Ran:
     err: str
 
 
+RunCommand = Callable[..., Ran]
+
+
 @pytest.fixture
-def run(capsys, monkeypatch) -> Callable[..., Ran]:
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> RunCommand:
     """``run("profile", "effnet-b0", "--json")``."""
     monkeypatch.setenv("COLUMNS", "100")
 
     def run_command(*arguments: str) -> Ran:
         with pytest.raises(SystemExit) as end:
             main(arguments)
-        return Ran(end.value.code or 0, *capsys.readouterr())
+        code = end.value.code or 0
+        assert isinstance(code, int)
+        return Ran(code, *capsys.readouterr())
 
     return run_command

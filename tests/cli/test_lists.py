@@ -1,24 +1,26 @@
 """The lists of what there is."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 
 from scaler.cost.network_cost import cost
 from scaler.data.registry import DATA
-from scaler.networks.registry import FAMILIES, base, bases
+from scaler.networks.registry import FAMILIES, Family, base, bases
 from scaler.networks.yaml_spec import schema
 from scaler.search.spaces_directory import space_files, spaces_directory
+from tests.cli.conftest import RunCommand
 
 
-def test_bases_one_line_each(run):
+def test_bases_one_line_each(run: RunCommand) -> None:
     lines = run("bases").out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == list(bases())
     assert lines[1].split() == ["effnet-b0", "efficientnet", "224", "px", "5.29M", "386M"]
 
 
-def test_bases_as_json(run):
+def test_bases_as_json(run: RunCommand) -> None:
     rows = {row["network"]: row for row in json.loads(run("bases", "--json").out)}
     assert set(rows) == set(bases())
     assert rows["effnet-b0"]["params"] == 5288548
@@ -26,7 +28,7 @@ def test_bases_as_json(run):
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
-def test_a_base_says_how_it_scales(run, family):
+def test_a_base_says_how_it_scales(run: RunCommand, family: Family) -> None:
     spec = next(iter(family.bases()))
     shown = json.loads(run("bases", spec.name, "--json").out)
     assert (shown["about"], shown["scaling"]) == (family.ABOUT, family.SCALING)
@@ -35,7 +37,7 @@ def test_a_base_says_how_it_scales(run, family):
     assert " ".join(family.SCALING.split()) in text
 
 
-def test_ones_own_network_is_shown_too(run, tmp_path):
+def test_ones_own_network_is_shown_too(run: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
         "name: mine\nresolution: 32\nclasses: 10\n"
         "stages:\n  - {block: plain, depth: 2, width: 8, stride: 2}\nhead: {}\n"
@@ -45,7 +47,7 @@ def test_ones_own_network_is_shown_too(run, tmp_path):
     assert shown["params"] == cost(base(str(tmp_path / "mine.yaml"))).params
 
 
-def test_spaces_with_what_they_are_for(run):
+def test_spaces_with_what_they_are_for(run: RunCommand) -> None:
     found = {row["space"]: row["about"] for row in json.loads(run("spaces", "--json").out)}
     assert {"smoke", "quick", "standard", "paper"} <= set(found)
     assert all(found.values())
@@ -54,15 +56,14 @@ def test_spaces_with_what_they_are_for(run):
     assert all(name in shown for name in found)
 
 
-def test_a_space_is_printed_as_it_is(run):
+def test_a_space_is_printed_as_it_is(run: RunCommand) -> None:
     text = space_files()["quick"].read_text()
     assert run("spaces", "quick").out.rstrip() == text.rstrip()
     assert json.loads(run("spaces", "quick", "--json").out) == yaml.safe_load(text)
 
 
-def test_data_sets(run):
-    rows = json.loads(run("data", "--json").out)
-    assert [row["data"].partition(":")[0] for row in rows] == list(DATA)
+def test_data_sets(run: RunCommand) -> None:
+    assert [row["data"] for row in json.loads(run("data", "--json").out)] == list(DATA)
     shown = run("data").out
     assert all(name in shown for name in DATA)
 
@@ -76,7 +77,7 @@ def test_data_sets(run):
         (("spaces", "missing.yaml"), "missing.yaml"),
     ],
 )
-def test_unknown_names(run, line, words):
+def test_unknown_names(run: RunCommand, line: tuple[str, ...], words: str) -> None:
     ended = run(*line)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith("Error: ")
@@ -84,7 +85,7 @@ def test_unknown_names(run, line, words):
     assert ended.err.count("\n") == 1
 
 
-def test_a_broken_space_names_the_line(run, tmp_path):
+def test_a_broken_space_names_the_line(run: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("about: x\ngrid: [1, 2\nseeds: 3\n")
     ended = run("spaces", str(tmp_path / "broken.yaml"))
     assert ended.code == 2
@@ -94,7 +95,7 @@ def test_a_broken_space_names_the_line(run, tmp_path):
     assert run("spaces", str(tmp_path / "text.yaml")).code == 2
 
 
-def test_the_schema_of_network_files(run):
+def test_the_schema_of_network_files(run: RunCommand) -> None:
     shown = run("bases", "--schema")
     assert json.loads(shown.out) == schema()
     assert json.loads(run("bases", "--schema", "--json").out) == schema()

@@ -14,9 +14,12 @@ from scaler.cli import main as program
 from scaler.cli.console import Output, table
 from scaler.cli.options import parse_duration
 from scaler.errors import MachineError, UserError
+from tests.cli.conftest import RunCommand
 
 
-def end(monkeypatch, capsys, failure: BaseException) -> tuple[int, str]:
+def end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], failure: BaseException
+) -> tuple[int, str]:
     """Exit code and stderr of a command that fails so."""
     app = typer.Typer()
 
@@ -29,6 +32,7 @@ def end(monkeypatch, capsys, failure: BaseException) -> tuple[int, str]:
         program.main([])
     printed = capsys.readouterr()
     assert printed.out == ""
+    assert isinstance(ended.value.code, int)
     return ended.value.code, printed.err
 
 
@@ -40,38 +44,48 @@ def end(monkeypatch, capsys, failure: BaseException) -> tuple[int, str]:
         (KeyboardInterrupt(), 130, "Interrupted\n"),
     ],
 )
-def test_failures_end_in_one_sentence(monkeypatch, capsys, failure, code, sentence):
+def test_failures_end_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    failure: BaseException,
+    code: int,
+    sentence: str,
+) -> None:
     assert end(monkeypatch, capsys, failure) == (code, sentence)
 
 
-def test_a_full_disk_ends_in_one_sentence(monkeypatch, capsys):
+def test_a_full_disk_ends_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, sentence = end(monkeypatch, capsys, OSError(errno.ENOSPC, "No space left", "results/a.csv"))
     assert code == 1
     assert sentence.startswith("Error: the disk is full while writing results/a.csv; ")
     assert sentence.count("\n") == 1
 
 
-def test_defects_keep_their_traceback(monkeypatch, capsys):
+def test_defects_keep_their_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(ZeroDivisionError):
         end(monkeypatch, capsys, ZeroDivisionError())
     with pytest.raises(PermissionError):
         end(monkeypatch, capsys, PermissionError(errno.EACCES, "denied"))
 
 
-def test_wrong_use_of_options_exits_with_2(run):
+def test_wrong_use_of_options_exits_with_2(run: RunCommand) -> None:
     assert run("nosuch").code == 2
     assert run("profile").code == 2
     assert run("bases", "--nosuch").code == 2
 
 
-def test_help_names_every_command(run):
+def test_help_names_every_command(run: RunCommand) -> None:
     shown = run("--help")
     assert shown.code == 0
     for command in ("profile", "bases", "spaces", "data"):
         assert f" {command} " in shown.out
 
 
-def test_what_needs_only_text_imports_no_torch():
+def test_what_needs_only_text_imports_no_torch() -> None:
     lines = [
         ["--help"], ["profile", "--help"], ["bases", "--help"], ["bases"], ["bases", "resnet-50"],
         ["spaces"], ["spaces", "quick"], ["data"], ["data", "--json"],
@@ -93,7 +107,7 @@ for line in {lines!r}:
 @pytest.mark.parametrize(
     ("words", "expected"), [("scaler profile effnet-b", "effnet-b7"), ("scaler spaces qui", "quick")]
 )
-def test_completion_knows_names_without_torch(words, expected):
+def test_completion_knows_names_without_torch(words: str, expected: str) -> None:
     script = """
 import sys
 from scaler.cli.main import main
@@ -114,7 +128,7 @@ assert "torch" not in sys.modules
     assert expected in ran.stdout.split()
 
 
-def test_json_stands_alone_on_stdout(capsys):
+def test_json_stands_alone_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     output = Output(json=True)
     output.note("a note")
     output.result({"a": float("nan"), "b": [np.int64(3), np.float64(0.5), True, None]}, "for people")
@@ -123,7 +137,7 @@ def test_json_stands_alone_on_stdout(capsys):
     assert printed.err == "a note\n"
 
 
-def test_quiet_leaves_results_and_warnings(capsys):
+def test_quiet_leaves_results_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     output = Output(quiet=True)
     output.note("a note")
     output.warn("mind [this]")
@@ -131,7 +145,7 @@ def test_quiet_leaves_results_and_warnings(capsys):
     assert capsys.readouterr() == ("the [red]result\n", "Warning: mind [this]\n")
 
 
-def test_cells_are_printed_as_they_are(capsys):
+def test_cells_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     Output().result(None, table({"path": "left", "n": "right"}, [("runs/[bold]a", 1), (":smile:", 20)]))
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
         ["path", "n"],
@@ -140,7 +154,7 @@ def test_cells_are_printed_as_they_are(capsys):
     ]
 
 
-def test_no_progress_where_nobody_looks(capsys):
+def test_no_progress_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
     with Output().progress("working", 3) as advance:
         advance(2)
         advance(1, "nearly")
@@ -151,11 +165,11 @@ def test_no_progress_where_nobody_looks(capsys):
     ("text", "seconds"),
     [("90s", 90), ("10m", 600), ("1.5h", 5400), ("1h30m", 5400), ("2d", 172800), ("45", 45)],
 )
-def test_durations(text, seconds):
+def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "m", "10 m", "10x", "-5m", "0s", "1h30", "ten"])
-def test_unreadable_durations(text):
+def test_unreadable_durations(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="10m"):
         parse_duration(text)

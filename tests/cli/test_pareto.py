@@ -4,6 +4,8 @@ import csv
 import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +43,9 @@ candidate,seed_index,rung,epochs,images,train_flops,accuracy,loss,seconds,state
 """
 
 
-def network(name, flops, accuracy, params=100, **more):
+def network(
+    name: str, flops: int, accuracy: float | None, params: int = 100, **more: object
+) -> dict[str, object]:
     return {
         "network": name,
         "base": "effnet-b0",
@@ -60,7 +64,9 @@ def network(name, flops, accuracy, params=100, **more):
     }
 
 
-def scaled(results, name, rows, finished=True, fingerprint="a"):
+def scaled(
+    results: Path, name: str, rows: list[dict[str, object]], finished: bool = True, fingerprint: str = "a"
+) -> Path:
     with runs.open_run(results, name, "scale", {"space": SPACE, "data_fingerprint": fingerprint}) as run:
         run.write_csv("curve.csv", curve_frame(rows), CSV_FORMATS)
         if finished:
@@ -68,7 +74,7 @@ def scaled(results, name, rows, finished=True, fingerprint="a"):
     return run.path
 
 
-def searched(results, name):
+def searched(results: Path, name: str) -> Path:
     with runs.open_run(results, name, "search", {"space": SPACE, "data_fingerprint": "a"}) as run:
         run.write_text("candidates.csv", CANDIDATES)
         run.write_text("trials.csv", TRIALS)
@@ -77,19 +83,21 @@ def searched(results, name):
     return run.path
 
 
-def read(path):
+def read(path: Path) -> list[dict[str, str]]:
     with path.open() as file:
         return list(csv.DictReader(file))
 
 
-def front_of(path):
+def front_of(path: Path) -> list[str]:
     return [row["network"] for row in read(path) if row["on_front"] == "True"]
 
 
 THREE = [network("a", 100, 0.6), network("b", 200, 0.7, params=50), network("c", 300, 0.65, params=40)]
 
 
-def test_the_newest_finished_scaling_is_the_default(tmp_path, capsys):
+def test_the_newest_finished_scaling_is_the_default(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     scaled(tmp_path, "old", THREE[:1])
     newest = scaled(tmp_path, "new", THREE)
     searched(tmp_path, "search")
@@ -101,7 +109,7 @@ def test_the_newest_finished_scaling_is_the_default(tmp_path, capsys):
     assert str(newest) in err
 
 
-def test_objectives_decide_the_front_and_output_where_it_goes(tmp_path):
+def test_objectives_decide_the_front_and_output_where_it_goes(tmp_path: Path) -> None:
     run = scaled(tmp_path, "run", THREE)
     file = tmp_path / "elsewhere" / "table.csv"
     pareto([str(run)], objectives="accuracy,params", to=file)
@@ -109,7 +117,7 @@ def test_objectives_decide_the_front_and_output_where_it_goes(tmp_path):
     assert not (run / "pareto.csv").exists()
 
 
-def test_json_is_alone_on_stdout(tmp_path, capsys):
+def test_json_is_alone_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = scaled(tmp_path, "run", [*THREE, network("d", 400, None, accuracy_stderr=None)])
     pareto(["run"], results=tmp_path, json=True, quiet=True)
     out, err = capsys.readouterr()
@@ -121,7 +129,7 @@ def test_json_is_alone_on_stdout(tmp_path, capsys):
     assert err == ""
 
 
-def test_runs_are_put_together_and_told_apart(tmp_path, capsys):
+def test_runs_are_put_together_and_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scaled(tmp_path, "one", THREE)
     scaled(tmp_path, "two", [network("x", 150, 0.9)], fingerprint="b")
     pareto(["one", "two"], results=tmp_path)
@@ -129,9 +137,64 @@ def test_runs_are_put_together_and_told_apart(tmp_path, capsys):
     assert next(iter(rows[0])) == "run"
     assert [(row["run"], row["network"]) for row in rows if row["on_front"] == "True"] == [
         ("one", "a"),
+        ("one", "b"),  # cheaper and better is x, but on other data
         ("two", "x"),
     ]
     assert "do not compare" in capsys.readouterr().err
+
+
+def test_costs_alone_compare_across_all_runs(tmp_path):
+    scaled(tmp_path, "one", [network("a", 100, 0.6, params=50)])
+    scaled(tmp_path, "two", [network("x", 90, 0.5, params=40)], fingerprint="b")
+    pareto(["one", "two"], objectives="flops,params", results=tmp_path)
+    assert front_of(tmp_path / "pareto.csv") == ["x"]
+
+
+def test_a_network_is_dominated_only_if_significantly_so(tmp_path):
+    run = scaled(tmp_path, "run", [network("a", 100, 0.61), network("b", 200, 0.60), network("c", 300, 0.5)])
+    pareto(["run"], results=tmp_path)
+    assert front_of(run / "pareto.csv") == ["a", "b"]  # a lead of 1 point with an error of 1.4
+    pareto(["run"], results=tmp_path, strict=True)
+    assert front_of(run / "pareto.csv") == ["a"]
+
+
+def test_published_networks_come_with_sources_and_hold_the_claim(tmp_path, capsys):
+    pareto(published=True, results=tmp_path, json=True, quiet=True)
+    found = {row["network"]: row for row in json.loads(capsys.readouterr().out)["networks"]}
+    assert {f"EfficientNet-B{n}" for n in range(8)} <= set(found)
+    b3, resnext = found["EfficientNet-B3"], found["ResNeXt-101"]
+    # Tan & Le 2019, section 5.2: B3 is more accurate than ResNeXt-101 with 18x fewer FLOPs.
+    assert b3["accuracy"] > resnext["accuracy"]
+    assert round(resnext["flops"] / b3["flops"]) == 18
+    assert b3["on_front"]
+    assert not resnext["on_front"]
+    assert all(row["source"].startswith(("Tan & Le", "Hu et al.", "Huang et al.")) for row in found.values())
+
+
+def test_published_networks_have_a_front_of_their_own_beside_a_run(tmp_path):
+    scaled(tmp_path, "run", THREE)
+    pareto(["run"], published=True, results=tmp_path, to=tmp_path / "both.csv")
+    assert {"a", "b", "EfficientNet-B0"} <= set(front_of(tmp_path / "both.csv"))
+
+
+@pytest.mark.parametrize(
+    ("form", "begins", "holds"),
+    [
+        ("md", "| network |", "| c | compound | 1.00x |"),
+        ("latex", "\\begin{tabular}{l", "60.0 $\\pm$ 1.0"),
+        ("json", "[", '"network": "a"'),
+        ("csv", "network,base", "\nb,effnet-b0"),
+    ],
+)
+def test_a_table_is_written_as_asked(tmp_path, form, begins, holds):
+    scaled(tmp_path, "run", THREE)
+    file = tmp_path / "table.txt"
+    pareto(["run"], form=form, to=file, results=tmp_path)
+    assert file.read_text().startswith(begins)
+    assert holds in file.read_text()
+    ending = {"md": "md", "latex": "tex", "json": "json", "csv": "csv"}[form]
+    pareto(["run"], to=tmp_path / f"table.{ending}", results=tmp_path)
+    assert (tmp_path / f"table.{ending}").read_text() == file.read_text()
 
 
 def test_candidates_of_a_search_count_at_their_highest_rung(tmp_path, capsys):
@@ -152,7 +215,7 @@ def test_candidates_of_a_search_count_at_their_highest_rung(tmp_path, capsys):
     assert "highest rung" in capsys.readouterr().err
 
 
-def test_tables_without_a_run_file_will_do(tmp_path):
+def test_tables_without_a_run_file_will_do(tmp_path: Path) -> None:
     run = searched(tmp_path, "search")
     (run / "run.yaml").unlink()
     pareto([str(run)])
@@ -168,10 +231,14 @@ def test_tables_without_a_run_file_will_do(tmp_path):
             {"run": ["unfinished"], "objectives": "accuracy,latency"},
             "unfinished has no column.*it has flops, macs",
         ),
+        ({"run": ["unfinished"], "objectives": "accuracy"}, "is not two objectives"),
+        ({"run": ["unfinished"], "form": "xml"}, "'xml' is no table format"),
         ({"run": ["bad"]}, "bad/curve.csv, line 3: flops is 'many', which is no number"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_sentence(tmp_path, arguments, message):
+def test_what_is_wrong_is_said_in_one_sentence(
+    tmp_path: Path, arguments: dict[str, Any], message: str
+) -> None:
     scaled(tmp_path, "unfinished", THREE, finished=False)
     bad = scaled(tmp_path, "bad", THREE, finished=False) / "curve.csv"
     bad.write_text(bad.read_text().replace(",200,", ",many,"))
@@ -183,7 +250,7 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path, arguments, message):
 @pytest.mark.parametrize(
     "content", [b"", b"\xff\xfe\x00garbage", b"a,b\n1,2,3,4\n1\n", b"network,base\nx,y\n"]
 )
-def test_a_broken_table_is_named(tmp_path, content):
+def test_a_broken_table_is_named(tmp_path: Path, content: bytes) -> None:
     run = scaled(tmp_path, "run", THREE)
     (run / "curve.csv").write_bytes(content)
     with pytest.raises(UserError, match=r"run/curve\.csv") as error:
@@ -192,7 +259,9 @@ def test_a_broken_table_is_named(tmp_path, content):
 
 
 @pytest.mark.parametrize(("form", "starts"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
-def test_pictures_are_drawn_from_the_tables_alone(tmp_path, capsys, form, starts):
+def test_pictures_are_drawn_from_the_tables_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str, starts: bytes
+) -> None:
     curve, search = scaled(tmp_path, "curve", THREE), searched(tmp_path, "search")
     plot("curve", form=form, results=tmp_path, json=True)
     assert json.loads(capsys.readouterr().out)["files"] == [str(curve / f"curve.{form}")]
@@ -202,7 +271,7 @@ def test_pictures_are_drawn_from_the_tables_alone(tmp_path, capsys, form, starts
     assert all(path.read_bytes().startswith(starts) for path in written)
 
 
-def test_what_cannot_be_drawn_is_said(tmp_path):
+def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
     with runs.open_run(tmp_path, "empty", "search", {}):
         pass
     with pytest.raises(UserError, match=r"empty has nothing to draw"):
@@ -211,7 +280,7 @@ def test_what_cannot_be_drawn_is_said(tmp_path):
         plot("empty", form="gif", results=tmp_path)
 
 
-def test_neither_command_imports_torch(tmp_path):
+def test_neither_command_imports_torch(tmp_path: Path) -> None:
     scaled(tmp_path, "run", THREE)
     code = (
         "import sys; from pathlib import Path; from scaler.cli.pareto import pareto; "

@@ -1,6 +1,9 @@
 """``scaler profile``: its figures, its words, and wrong use."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,19 +15,23 @@ from scaler.networks.registry import base
 from scaler.networks.scale import effective, scale, small
 from scaler.scaling.multipliers import PUBLISHED, Multipliers
 from scaler.scaling.rounding import OFFICIAL, Rounding
+from tests.cli.conftest import RunCommand
+
+Profile = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def profile(run):
-    def profile_json(*arguments):
+def profile(run: RunCommand) -> Profile:
+    def profile_json(*arguments: str) -> dict[str, Any]:
         ended = run("profile", *arguments, "--json")
         assert (ended.code, ended.err) == (0, "")
-        return json.loads(ended.out)
+        found: dict[str, Any] = json.loads(ended.out)
+        return found
 
     return profile_json
 
 
-def test_the_base_itself(run):
+def test_the_base_itself(run: RunCommand) -> None:
     printed = run("profile", "effnet-b0", "--json").out
     assert printed.startswith(
         '{"network": "effnet-b0", "resolution": 224, "params": 5288548, "flops": 401659392, '
@@ -35,7 +42,7 @@ def test_the_base_itself(run):
     assert found["counted_by"] == "fvcore"
 
 
-def test_for_people(run):
+def test_for_people(run: RunCommand) -> None:
     shown = run("profile", "resnet-50")  # figures: fvcore on torchvision 0.29's
     assert shown.out.splitlines()[0] == "resnet-50 at 224 px, 1000 classes"
     assert [line.split()[:3] for line in shown.out.splitlines()[2:]] == [
@@ -47,7 +54,7 @@ def test_for_people(run):
     ]
 
 
-def test_official_rounding_gives_b3(profile):
+def test_official_rounding_gives_b3(profile: Profile) -> None:
     found = profile(
         "effnet-b0", "--width", "1.2", "--depth", "1.4", "--resolution", "300", "--rounding", "official"
     )
@@ -57,7 +64,7 @@ def test_official_rounding_gives_b3(profile):
     assert found["rounding"]["depth"] == "ceil"
 
 
-def test_multipliers_and_ratio(profile):
+def test_multipliers_and_ratio(profile: Profile) -> None:
     found = profile("resnet-20", "--depth", "1.5", "--width", "1.3", "--resolution", "1.25")
     native = base("resnet-20")
     # 16, 32 and 64 channels are narrow: multiples of 4.
@@ -69,13 +76,13 @@ def test_multipliers_and_ratio(profile):
     assert found["stage_widths"] == list(spec.widths)
 
 
-def test_resolution_is_pixels_from_8_on(profile):
+def test_resolution_is_pixels_from_8_on(profile: Profile) -> None:
     assert profile("resnet-20", "--resolution", "2")["resolution"] == 64
     assert profile("resnet-20", "--resolution", "7")["resolution"] == 224
     assert profile("resnet-20", "--resolution", "8")["resolution"] == 8
 
 
-def test_phi(run, profile):
+def test_phi(run: RunCommand, profile: Profile) -> None:
     found = profile("resnet-20", "--phi", "2", "--rounding", "official")
     assert found["flops"] == cost(scale(base("resnet-20"), PUBLISHED.at(2), OFFICIAL)).flops
     assert "published coefficients at phi = 2." in run("profile", "resnet-20", "--phi", "2").out
@@ -84,11 +91,11 @@ def test_phi(run, profile):
     assert profile("resnet-20", "--phi", "-1")["flops_ratio"] < 1
 
 
-def test_classes(profile):
+def test_classes(profile: Profile) -> None:
     assert profile("resnet-20", "--classes", "20")["params"] - profile("resnet-20")["params"] == 10 * 65
 
 
-def test_the_small_variant_is_always_printed(run, profile):
+def test_the_small_variant_is_always_printed(run: RunCommand, profile: Profile) -> None:
     found = profile("effnet-b0", "--small", "32")
     assert found["flops"] == cost(small(base("effnet-b0"), 32)).flops
     words = "from 2 | 1-2-2-2-1-2-1 (32 in all) to 1 | 1-1-2-2-1-2-1 (8 in all); the last map is 4 x 4"
@@ -97,7 +104,7 @@ def test_the_small_variant_is_always_printed(run, profile):
     assert "all strides kept (4 in all)" in profile("resnet-20", "--small", "32")["variant"]
 
 
-def test_small_images_scale_from_the_variant(profile):
+def test_small_images_scale_from_the_variant(profile: Profile) -> None:
     found = profile("effnet-b0", "--small", "32", "--resolution", "1.5")
     variant = small(base("effnet-b0"), 32)
     spec = scale(variant, Multipliers(1, 1, 1.5), Rounding())
@@ -106,13 +113,13 @@ def test_small_images_scale_from_the_variant(profile):
 
 
 @pytest.mark.parametrize("name", ["effnet-b0", "densenet-40-12", "vgg-16"])
-def test_layers_sum_to_the_whole(profile, name):
+def test_layers_sum_to_the_whole(profile: Profile, name: str) -> None:
     found = profile(name, "--small", "32", "--layers")
     for count in ("params", "flops", "macs", "activations"):
         assert sum(layer[count] for layer in found["layers"]) == found[count]
 
 
-def test_memory_and_latency(run, profile):
+def test_memory_and_latency(run: RunCommand, profile: Profile) -> None:
     found = profile("resnet-20", "--memory", "--latency")
     assert found["memory"]["batch"] == 32
     assert found["memory"]["training"] > found["memory"]["inference"] > 4 * found["params"]
@@ -123,7 +130,7 @@ def test_memory_and_latency(run, profile):
     assert "peak with 4 images, counted" in shown
 
 
-def test_too_large_for_fvcore_is_said(run, monkeypatch):
+def test_too_large_for_fvcore_is_said(run: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     exactly = f"{cost(base('resnet-20')).flops:,}"
     monkeypatch.setattr(profile_module, "_MOST_NUMBERS", 1000)
     shown = run("profile", "resnet-20").out
@@ -131,7 +138,7 @@ def test_too_large_for_fvcore_is_said(run, monkeypatch):
     assert exactly in shown
 
 
-def test_ones_own_function(profile, run, tmp_path):
+def test_ones_own_function(profile: Profile, run: RunCommand, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
         "from torch import nn\n"
@@ -164,7 +171,7 @@ def test_ones_own_function(profile, run, tmp_path):
         (("nosuchfile.yaml",), "nosuchfile.yaml"),
     ],
 )
-def test_wrong_use_ends_in_one_sentence(run, line, words):
+def test_wrong_use_ends_in_one_sentence(run: RunCommand, line: tuple[str, ...], words: str) -> None:
     ended = run("profile", *line)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith("Error: ")
@@ -176,13 +183,13 @@ def test_wrong_use_ends_in_one_sentence(run, line, words):
     "option",
     [("--phi", "1000"), ("--depth", "1e9"), ("--classes", "0"), ("--width", "nan"), ("--depth", "two")],
 )
-def test_values_out_of_range_name_the_option(run, option):
+def test_values_out_of_range_name_the_option(run: RunCommand, option: tuple[str, str]) -> None:
     ended = run("profile", "effnet-b0", *option)
     assert ended.code == 2
     assert f"'{option[0]}'" in ended.err
 
 
-def test_weights_are_loaded_and_said(run, profile, tmp_path):
+def test_weights_are_loaded_and_said(run: RunCommand, profile: Profile, tmp_path: Path) -> None:
     torch.save(build(base("resnet-20")).state_dict(), tmp_path / "own.pth")
     assert profile("resnet-20", "--weights", str(tmp_path / "own.pth"))["weights"]["library"] == "scaler"
     ended = run("profile", "resnet-20", "--width", "2", "--weights", str(tmp_path / "own.pth"))

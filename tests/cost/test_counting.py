@@ -18,6 +18,7 @@ from scaler.networks.layers import (
     Flatten,
     Gate,
     GlobalPool,
+    Layer,
     Linear,
     Norm,
     Pool,
@@ -39,7 +40,7 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_fvcore_gives_the_published_counts(name):
+def test_fvcore_gives_the_published_counts(name: str) -> None:
     assert count_by_blocks(base(name)) == PUBLISHED[name]
 
 
@@ -50,16 +51,16 @@ def test_fvcore_gives_the_published_counts(name):
         for index in range(8)
     ],
 )
-def test_closed_form_equals_fvcore(name):
+def test_closed_form_equals_fvcore(name: str) -> None:
     assert cost(base(name)) == count_by_blocks(base(name))
 
 
 @pytest.mark.parametrize("name", ["effnet-b0", "effnet-b1"])
-def test_whole_network_equals_sum_of_blocks(name):
+def test_whole_network_equals_sum_of_blocks(name: str) -> None:
     assert count(base(name)) == count_by_blocks(base(name)) == PUBLISHED[name]
 
 
-def test_a_block_is_traced_once(monkeypatch):
+def test_a_block_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = base("mobilenet-v2").with_classes(7)
     first = count_by_blocks(spec)
     monkeypatch.setattr(counting, "_trace", lambda *_: pytest.fail("traced again"))
@@ -67,7 +68,7 @@ def test_a_block_is_traced_once(monkeypatch):
 
 
 # Trees with 3 input channels at 9 px; expected counts by hand as (params, flops, macs, activations).
-TREES = {
+TREES: dict[str, tuple[Layer, Cost]] = {
     "convolution": (Conv(3, 6, (3, 3), 2, (1, 1)), Cost(162, 162 * 25, 162 * 25, 6 * 25)),
     "bias": (Conv(3, 6, (1, 1), bias=True), Cost(24, 18 * 81, 18 * 81, 6 * 81)),
     "groups": (Conv(3, 6, (3, 3), padding=(1, 1), groups=3), Cost(54, 54 * 81, 54 * 81, 6 * 81)),
@@ -98,7 +99,7 @@ TREES = {
 
 
 @pytest.mark.parametrize("name", TREES)
-def test_trees_by_hand(name):
+def test_trees_by_hand(name: str) -> None:
     tree, expected = TREES[name]
     assert layer_cost(tree, (3, 9, 9)) == expected
     assert count_module(module(tree), 9) == expected
@@ -111,14 +112,14 @@ def test_trees_by_hand(name):
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding"), [(2, 2, 0), (3, 2, 0), (3, 2, 1), (3, 1, 1), (3, 3, 1)]
 )
-def test_pool_shapes_are_torchs(kernel, stride, padding, ceil):
+def test_pool_shapes_are_torchs(kernel: int, stride: int, padding: int, ceil: bool) -> None:
     pool = Pool("avg", kernel, stride, padding, ceil)
     for size in range(4, 20):
         built = module(pool)(torch.zeros(1, 2, size, size))
         assert pool.out((2, size, size)) == tuple(built.shape[1:])
 
 
-def test_counting_leaves_no_trace():
+def test_counting_leaves_no_trace() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     torch.manual_seed(5)
@@ -131,7 +132,7 @@ def test_counting_leaves_no_trace():
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 
-def test_a_network_that_cannot_take_the_image_is_the_users_error():
+def test_a_network_that_cannot_take_the_image_is_the_users_error() -> None:
     with pytest.raises(UserError, match="Sequential cannot be counted on an image of 2 px"):
         count_module(nn.Sequential(nn.Conv2d(3, 4, 3)), 2)
     with pytest.raises(UserError, match="channels"):

@@ -12,7 +12,7 @@ from scaler.networks.scale import small
 from scaler.networks.spec import Head, NetworkSpec, Stage
 
 
-def test_inference_by_hand():
+def test_inference_by_hand() -> None:
     width, pixels, batch = 5, 8, 3
     spec = NetworkSpec("one", "user", (), (Stage("plain", 1, width),), Head(), pixels, classes=2)
     weights = 4 * cost(spec).params + 2 * 4 * width + 8  # running statistics, and the count of batches
@@ -22,7 +22,7 @@ def test_inference_by_hand():
     assert memory(spec, batch).inference == weights + inputs + maps + statistics
 
 
-def test_training_holds_what_autograd_saves():
+def test_training_holds_what_autograd_saves() -> None:
     spec, batch = small(base("effnet-b0"), 32).with_classes(10), 4
     network = Network(spec)
     saved: dict[int, torch.Tensor] = {}
@@ -41,7 +41,7 @@ def test_training_holds_what_autograd_saves():
     assert least <= memory(spec, batch).training <= 1.1 * (least + weights)
 
 
-def test_memory_grows_with_the_batch():
+def test_memory_grows_with_the_batch() -> None:
     """Peaks are linear in the batch, at whichever place is highest: so they grow, and never slower."""
     spec = base("resnet-20")
     few, more, most = (memory(spec, batch) for batch in (8, 16, 24))
@@ -49,13 +49,13 @@ def test_memory_grows_with_the_batch():
     assert most.training - more.training >= more.training - few.training > 0
 
 
-def test_a_norm_over_one_value_is_the_users_error():
+def test_a_norm_over_one_value_is_the_users_error() -> None:
     spec = NetworkSpec("thin", "user", (), (Stage("plain", 1, 4, stride=4),), Head(), 4, classes=2)
     with pytest.raises(UserError, match="thin cannot train on 1 images of 4 px"):
         memory(spec, 1)
 
 
-def test_memory_leaves_the_random_state():
+def test_memory_leaves_the_random_state() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -64,7 +64,7 @@ def test_memory_leaves_the_random_state():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_measures_about_what_is_counted():
+def test_cuda_measures_about_what_is_counted() -> None:
     spec = base("resnet-50")
     counted, measured = memory(spec, 16), memory(spec, 16, "cuda:0")
     assert measured.measured

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+MakeFolder = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +18,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def folder(tmp_path: Path):
+def folder(tmp_path: Path) -> MakeFolder:
     """Makes folders of images: ``folder({"train/cat": 3, ...})`` gives the root."""
 
     def make(counts: dict[str, int], size: tuple[int, int] = (40, 30), root: str = "set") -> Path:

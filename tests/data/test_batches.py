@@ -21,7 +21,7 @@ def numbered(count: int, side: int) -> Part:
     return Part(images, np.arange(count, dtype=np.int64))
 
 
-def test_an_epoch_does_not_depend_on_those_before():
+def test_an_epoch_does_not_depend_on_those_before() -> None:
     batches = Batches(numbered(10, 8), 4, PLAIN)
     for _ in batches.epoch(3, 0):
         pass
@@ -36,7 +36,7 @@ def test_an_epoch_does_not_depend_on_those_before():
     assert not torch.equal(other[0], alone[0][0])
 
 
-def test_training_leaves_out_a_partial_batch_and_evaluation_does_not():
+def test_training_leaves_out_a_partial_batch_and_evaluation_does_not() -> None:
     batches = Batches(numbered(10, 8), 4, PLAIN)
     assert [len(labels) for _, labels in batches.epoch(0, 0)] == [4, 4]
     assert (len(batches), batches.images) == (2, 8)
@@ -46,7 +46,7 @@ def test_training_leaves_out_a_partial_batch_and_evaluation_does_not():
     assert (len(single), single.images) == (1, 3)
 
 
-def test_labels_belong_to_their_images_and_no_image_comes_twice():
+def test_labels_belong_to_their_images_and_no_image_comes_twice() -> None:
     batches = Batches(numbered(12, 8), 4, PLAIN)
     seen = []
     for images, labels in batches.epoch(0, 0):
@@ -57,7 +57,7 @@ def test_labels_belong_to_their_images_and_no_image_comes_twice():
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1000), side=st.integers(4, 20), flip=st.booleans(), shift=st.floats(0, 0.5))
-def test_crops_against_padding_one_image_at_a_time(seed, side, flip, shift):
+def test_crops_against_padding_one_image_at_a_time(seed: int, side: int, flip: bool, shift: float) -> None:
     """Every augmented image is a window of the reflected image, mirrored or not, within the allowed shift."""
     part = numbered(6, side)
     reach = round(shift * side)
@@ -74,7 +74,7 @@ def test_crops_against_padding_one_image_at_a_time(seed, side, flip, shift):
         assert any(np.array_equal(image.transpose(1, 2, 0), window) for window in windows)
 
 
-def test_all_resolutions_share_order_flips_and_relative_shifts():
+def test_all_resolutions_share_order_flips_and_relative_shifts() -> None:
     """Where the columns start, in parts of the side, agrees to within a pixel."""
     small = list(Batches(numbered(64, 16), 16, PLAIN).epoch(1, 0, shift=0.125))
     large = list(Batches(numbered(64, 64), 16, PLAIN).epoch(1, 0, shift=0.125))
@@ -90,7 +90,7 @@ def test_all_resolutions_share_order_flips_and_relative_shifts():
     assert 0.05 < torch.cat(shifts).abs().max() <= 0.125
 
 
-def test_batches_are_normalised_and_channels_last():
+def test_batches_are_normalised_and_channels_last() -> None:
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (40, 6, 6, 3), dtype=np.uint8)
     part = Part(images, np.zeros(40, dtype=np.int64))
@@ -104,13 +104,13 @@ def test_batches_are_normalised_and_channels_last():
     np.testing.assert_allclose(batch.std((0, 2, 3), unbiased=False), np.ones(3), atol=1e-5)
 
 
-def test_a_constant_channel_is_not_divided_by_zero():
+def test_a_constant_channel_is_not_divided_by_zero() -> None:
     part = Part(np.zeros((2, 4, 4, 3), dtype=np.uint8), np.zeros(2, dtype=np.int64))
     ((batch, _),) = Batches(part, 2, normalisation(part)).evaluation()
     assert (batch == 0).all()
 
 
-def test_the_images_are_a_view_of_the_part():
+def test_the_images_are_a_view_of_the_part() -> None:
     part = numbered(4, 8)
     batches = Batches(part, 4, PLAIN)
     part.images[0] = 200
@@ -120,7 +120,9 @@ def test_the_images_are_a_view_of_the_part():
 
 @settings(max_examples=50, deadline=None)
 @given(sizes=st.lists(st.integers(1, 30), min_size=2, max_size=6), seed=st.integers(0, 99), data=st.data())
-def test_subsets_are_even_over_the_classes_and_nested(sizes, seed, data):
+def test_subsets_are_even_over_the_classes_and_nested(
+    sizes: list[int], seed: int, data: st.DataObject
+) -> None:
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
     images = data.draw(st.integers(1, len(labels)))
     rows = subset(labels, images, seed)
@@ -132,5 +134,5 @@ def test_subsets_are_even_over_the_classes_and_nested(sizes, seed, data):
 
 
 @pytest.mark.parametrize("images", [0, 10, 11])
-def test_no_limit_gives_all_images(images):
+def test_no_limit_gives_all_images(images: int) -> None:
     assert subset(np.zeros(10, dtype=np.int64), images, 0).tolist() == list(range(10))

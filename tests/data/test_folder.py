@@ -2,24 +2,28 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from scaler.data.dataset import DataSet, Part
 from scaler.data.registry import load
 from scaler.errors import UserError
+from tests.data.conftest import MakeFolder
 
 
-def open_set(root, resolution=16, **options):
+def open_set(root: Path, resolution: int = 16, **options: Any) -> DataSet:
     return load(f"folder:{root}", largest_resolution=resolution, **options)
 
 
-def pixels(part):
+def pixels(part: Part) -> set[bytes]:
     return {image.tobytes() for image in part.images}
 
 
-def test_val_and_test_are_the_validation_and_test_part(folder):
+def test_val_and_test_are_the_validation_and_test_part(folder: MakeFolder) -> None:
     root = folder({"train/a": 5, "train/b": 4, "val/a": 2, "val/b": 2, "test/a": 1, "test/b": 3})
     data = open_set(root)
     assert data.sizes == {"train": 9, "validation": 4, "test": 4}
@@ -29,7 +33,7 @@ def test_val_and_test_are_the_validation_and_test_part(folder):
 
 
 @pytest.mark.parametrize("held", ["val", "test"])
-def test_a_single_held_out_folder_is_the_test_part(folder, held):
+def test_a_single_held_out_folder_is_the_test_part(folder: MakeFolder, held: str) -> None:
     root = folder({"train/a": 10, "train/b": 10, f"{held}/a": 3, f"{held}/b": 3})
     data = open_set(root)
     assert data.sizes == {"train": 16, "validation": 4, "test": 6}
@@ -37,7 +41,7 @@ def test_a_single_held_out_folder_is_the_test_part(folder, held):
     assert np.bincount(data.part("validation", 16).labels).tolist() == [2, 2]
 
 
-def test_without_held_out_folders_both_parts_are_split_off_and_disjoint(folder):
+def test_without_held_out_folders_both_parts_are_split_off_and_disjoint(folder: MakeFolder) -> None:
     data = open_set(folder({"train/a": 10, "train/b": 20}))
     assert data.sizes == {"train": 19, "validation": 5, "test": 6}
     assert "split off" in data.notes[0]
@@ -45,7 +49,7 @@ def test_without_held_out_folders_both_parts_are_split_off_and_disjoint(folder):
     assert len(parts[0] | parts[1] | parts[2]) == 30
 
 
-def test_the_split_follows_the_seed_of_the_data(folder):
+def test_the_split_follows_the_seed_of_the_data(folder: MakeFolder) -> None:
     root = folder({"train/a": 10, "train/b": 20})
     first, same, other = (open_set(root, seed=seed) for seed in (0, 0, 1))
     assert pixels(first.part("test", 16)) == pixels(same.part("test", 16))
@@ -53,12 +57,14 @@ def test_the_split_follows_the_seed_of_the_data(folder):
     assert first.fingerprint == same.fingerprint != other.fingerprint
 
 
-def test_classes_are_in_natural_order(folder):
+def test_classes_are_in_natural_order(folder: MakeFolder) -> None:
     root = folder({f"train/class{number}": 3 for number in (10, 2, 1)})
     assert open_set(root).classes == ("class1", "class2", "class10")
 
 
-def test_the_fingerprint_survives_copying_and_sees_a_changed_image(folder, tmp_path):
+def test_the_fingerprint_survives_copying_and_sees_a_changed_image(
+    folder: MakeFolder, tmp_path: Path
+) -> None:
     root = folder({"train/a": 4, "train/b": 4})
     before = open_set(root).fingerprint
     shutil.copytree(root, tmp_path / "copy", copy_function=shutil.copyfile)
@@ -67,7 +73,7 @@ def test_the_fingerprint_survives_copying_and_sees_a_changed_image(folder, tmp_p
     assert open_set(root).fingerprint != before
 
 
-def test_centre_crop_and_orientation(tmp_path):
+def test_centre_crop_and_orientation(tmp_path: Path) -> None:
     """A photo, red left, green in the middle, blue right, stored as it is and lying on its side."""
     picture = np.zeros((30, 90, 3), dtype=np.uint8)
     for third in range(3):
@@ -85,7 +91,7 @@ def test_centre_crop_and_orientation(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["L", "P", "CMYK", "RGBA", "LA", "1", "I;16"])
-def test_every_mode_becomes_rgb(folder, kind):
+def test_every_mode_becomes_rgb(folder: MakeFolder, kind: str) -> None:
     root = folder({"train/a": 3, "train/b": 3})
     if kind == "I;16":
         image = Image.fromarray(np.full((20, 20), 128 * 256, dtype=np.uint16))
@@ -99,7 +105,7 @@ def test_every_mode_becomes_rgb(folder, kind):
     assert (part.images[part.labels == 0] == expected).all()
 
 
-def test_jpeg_is_shrunk_without_aliasing(tmp_path):
+def test_jpeg_is_shrunk_without_aliasing(tmp_path: Path) -> None:
     """A fine checkerboard is grey from afar; reading every n-th pixel would give black or white."""
     board = np.indices((256, 256)).sum(axis=0) % 2 * 255
     for name in ("a", "b"):
@@ -112,7 +118,9 @@ def test_jpeg_is_shrunk_without_aliasing(tmp_path):
     assert np.abs(images - 127.5).max() < 16
 
 
-def test_a_resolution_looks_the_same_whatever_was_drawn_before(folder, monkeypatch, tmp_path):
+def test_a_resolution_looks_the_same_whatever_was_drawn_before(
+    folder: MakeFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     root = folder({"train/a": 4, "train/b": 4}, size=(300, 300))
     data = open_set(root, 200)
     for resolution in (200, 40, 17):
@@ -136,13 +144,15 @@ def test_a_resolution_looks_the_same_whatever_was_drawn_before(folder, monkeypat
         ({"train/a": 3, "train/b": 2}, "at least 3"),
     ],
 )
-def test_wrong_folders_are_one_clear_error(folder, tmp_path, counts, words):
+def test_wrong_folders_are_one_clear_error(
+    folder: MakeFolder, tmp_path: Path, counts: dict[str, int], words: str
+) -> None:
     folder(counts)
     with pytest.raises(UserError, match=words):
         open_set(tmp_path / "set")
 
 
-def test_an_unreadable_image_is_named_or_left_out(folder):
+def test_an_unreadable_image_is_named_or_left_out(folder: MakeFolder) -> None:
     root = folder({"train/a": 6, "train/b": 6})
     whole = (root / "train/a/3.png").read_bytes()
     (root / "train/a/3.png").write_bytes(whole[: len(whole) // 2])
@@ -154,7 +164,7 @@ def test_an_unreadable_image_is_named_or_left_out(folder):
     assert data.notes[0].startswith("2 unreadable image(s) left out")
 
 
-def test_other_files_are_no_images(folder):
+def test_other_files_are_no_images(folder: MakeFolder) -> None:
     root = folder({"train/a": 3, "train/b": 3})
     (root / "train/a/Thumbs.db").write_text("x")
     (root / "train/.cache").mkdir()
@@ -162,7 +172,7 @@ def test_other_files_are_no_images(folder):
     assert sum(open_set(root).sizes.values()) == 6
 
 
-def test_small_images_are_refused_unless_asked_for(folder):
+def test_small_images_are_refused_unless_asked_for(folder: MakeFolder) -> None:
     root = folder({"train/a": 3, "train/b": 3}, size=(40, 30))
     assert open_set(root, 30).native_resolution == 30
     with pytest.raises(UserError, match="30 px, smaller than the 31 px"):

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from scaler.data.fractals import Settings
 from scaler.data.fractals import source as fractals
 from scaler.data.source import data_set
 from scaler.errors import MachineError, UserError
+from tests.data.conftest import MakeFolder
 
 PHOTOS = Path(os.environ.get("SCALER_TEST_PHOTOS", "/tmp/data"))
 
@@ -28,19 +30,19 @@ def all_pixels(data: DataSet, resolution: int) -> set[bytes]:
     return {image.tobytes() for images in parts for image in images}
 
 
-def test_an_unknown_data_set_shows_what_there_is():
-    with pytest.raises(UserError, match=r"imagenet.*fractals, digits, cifar10, folder"):
+def test_an_unknown_data_set_shows_what_there_is() -> None:
+    with pytest.raises(UserError, match=r"imagenet.*fractals, digits, cifar10, folder:PATH"):
         registry.load("imagenet", largest_resolution=8)
 
 
-def test_the_list_of_data_sets_needs_no_torch():
+def test_the_list_of_data_sets_needs_no_torch() -> None:
     code = "import sys; from scaler.data.registry import DATA as d; "
     code += "print(len(d), {'torch', 'sklearn', 'numpy'} & {*sys.modules})"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown == "4 set()\n"
 
 
-def test_digits_are_scikit_learns():
+def test_digits_are_scikit_learns() -> None:
     data = registry.load("digits", largest_resolution=8)
     assert sum(data.sizes.values()) == 1797
     bundle = load_digits()
@@ -58,7 +60,9 @@ def test_digits_are_scikit_learns():
 TINY = Settings(parents=3, children=2, images={"train": 6, "validation": 3, "test": 3})
 
 
-def test_fractals_are_the_same_for_a_seed_and_others_for_another(monkeypatch, tmp_path):
+def test_fractals_are_the_same_for_a_seed_and_others_for_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     data = data_set(fractals(TINY), 32)
     first = data.part("train", 16).images.copy()
     monkeypatch.setenv("SCALER_CACHE", str(tmp_path / "other"))
@@ -68,14 +72,14 @@ def test_fractals_are_the_same_for_a_seed_and_others_for_another(monkeypatch, tm
     assert (data_set(other, 32).part("train", 16).images != first).mean() > 0.5
 
 
-def test_fractal_parts_are_separate_draws_of_the_same_classes():
+def test_fractal_parts_are_separate_draws_of_the_same_classes() -> None:
     data = data_set(fractals(TINY), 32)
     assert data.sizes == {"train": 36, "validation": 18, "test": 18}
     assert np.bincount(data.part("test", 16).labels).tolist() == [3] * 6
     assert len(all_pixels(data, 16)) == 72
 
 
-def test_children_of_a_parent_are_more_alike_than_strangers():
+def test_children_of_a_parent_are_more_alike_than_strangers() -> None:
     """Mean images of classes, without colour: siblings correlate more than classes of other parents."""
     settings = Settings(parents=6, children=3, images={"train": 24, "validation": 1, "test": 1})
     images = data_set(fractals(settings), 32).part("train", 16).images.mean(axis=3)
@@ -87,7 +91,7 @@ def test_children_of_a_parent_are_more_alike_than_strangers():
     assert likeness[siblings].mean() > likeness[strangers].mean() + 0.1
 
 
-def test_a_larger_drawing_shows_the_same_fractal():
+def test_a_larger_drawing_shows_the_same_fractal() -> None:
     """Drawn at 64 px and at 256 px, then brought to one size."""
     data = data_set(fractals(TINY), 128)
     coarse, fine = data.part("test", 32).images, data.part("test", 128).images
@@ -96,7 +100,7 @@ def test_a_larger_drawing_shows_the_same_fractal():
     assert min(pairs) > 0.75
 
 
-def test_default_fractals_are_as_many_as_promised():
+def test_default_fractals_are_as_many_as_promised() -> None:
     data = registry.load("fractals", largest_resolution=32)
     assert data.sizes["train"] >= 6000
     assert data.sizes["validation"] >= 2000
@@ -105,7 +109,7 @@ def test_default_fractals_are_as_many_as_promised():
 
 
 @pytest.fixture
-def batches(tmp_path) -> Path:
+def batches(tmp_path: Path) -> Path:
     """Six files like the official ones, with 20 images each, and their archive."""
     folder = tmp_path / "official" / cifar10.BATCHES
     folder.mkdir(parents=True)
@@ -128,12 +132,12 @@ def check_official(data: DataSet, batches: Path) -> None:
     assert len(all_pixels(data, 32)) == 120
 
 
-def test_cifar10_from_unpacked_batches(batches):
+def test_cifar10_from_unpacked_batches(batches: Path) -> None:
     for root in (batches, batches.parent):
         check_official(registry.load("cifar10", root=root, largest_resolution=32), batches)
 
 
-def test_cifar10_from_the_archive(batches, monkeypatch):
+def test_cifar10_from_the_archive(batches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = batches.parent / "cifar-10-python.tar.gz"
     with tarfile.open(archive, "w:gz") as file:
         file.add(batches, cifar10.BATCHES)
@@ -145,9 +149,9 @@ def test_cifar10_from_the_archive(batches, monkeypatch):
     check_official(registry.load("cifar10", root=root, largest_resolution=32), batches)
 
 
-def test_a_batch_file_cannot_run_code(batches, tmp_path):
+def test_a_batch_file_cannot_run_code(batches: Path, tmp_path: Path) -> None:
     class Harm:
-        def __reduce__(self):
+        def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
             return os.mkdir, (str(tmp_path / "harm"),)
 
     (batches / "data_batch_3").write_bytes(pickle.dumps({b"data": Harm()}))
@@ -156,7 +160,7 @@ def test_a_batch_file_cannot_run_code(batches, tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
-def test_cifar10_from_class_folders(folder):
+def test_cifar10_from_class_folders(folder: MakeFolder) -> None:
     root = folder(
         {f"{part}/{name}": 4 for part in ("train", "test") for name in cifar10.CLASSES}, size=(32, 32)
     )
@@ -166,12 +170,12 @@ def test_cifar10_from_class_folders(folder):
     assert data.sizes["test"] == 40
 
 
-def test_missing_cifar10_says_what_is_looked_for(tmp_path):
+def test_missing_cifar10_says_what_is_looked_for(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cifar-10-python\.tar\.gz"):
         registry.load("cifar10", root=tmp_path, largest_resolution=32)
 
 
-def test_a_failed_download_is_the_machines_failure(monkeypatch):
+def test_a_failed_download_is_the_machines_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cifar10, "URL", "http://127.0.0.1:9/cifar-10-python.tar.gz")
     with pytest.raises(MachineError, match="--data-root"):
         registry.load("cifar10", largest_resolution=32)
@@ -181,7 +185,7 @@ def test_a_failed_download_is_the_machines_failure(monkeypatch):
 @pytest.mark.skipif(
     not (PHOTOS / "imagenette2-160").is_dir(), reason="Imagenette is not unpacked (SCALER_TEST_PHOTOS)"
 )
-def test_imagenette():
+def test_imagenette() -> None:
     data = registry.load(f"folder:{PHOTOS}/imagenette2-160", largest_resolution=40)
     assert len(data.classes) == 10
     assert data.sizes["train"] + data.sizes["validation"] == 9469

@@ -3,9 +3,7 @@ import pytest
 from scaler.execution.plan import plan_of, simulated_plan
 from scaler.execution.protocol import Experiment, Observation
 from scaler.scaling.shares import Shares
-from scaler.search.space import read_space
 from scaler.search.strategies.registry import parse_strategy
-from scaler.search.time_budget import FEWEST_IMAGES, fit_images
 
 FLOPS = 1e9
 
@@ -44,26 +42,6 @@ def test_work_counts_each_training_once() -> None:
 def test_wall_time_is_shared_by_workers() -> None:
     plan = simulated_plan(parse_strategy("exhaustive"), experiment(), images=100)
     assert plan.seconds(1e9, 2) == pytest.approx(plan.seconds(1e9, 1) / 2)
-
-
-def test_a_time_budget_takes_images_first() -> None:
-    space = read_space("quick")
-    half = fit_images(space, seconds=600, available=100_000, wanted=300)
-    assert half.recipe.images == space.recipe.images // 2
-    assert (half.seeds, half.rungs) == (space.seeds, space.rungs)
-
-
-def test_a_time_budget_never_asks_for_more_images_than_there_are() -> None:
-    space = read_space("quick")
-    assert fit_images(space, seconds=60, available=4000, wanted=6000).recipe.images == 4000
-
-
-def test_a_tiny_time_budget_takes_seeds_and_epochs_too() -> None:
-    space = read_space("quick")
-    least = fit_images(space, seconds=6000, available=100_000, wanted=30)
-    assert least.recipe.images == FEWEST_IMAGES
-    assert least.seeds == 1
-    assert least.rungs[-1] == least.recipe.epochs < space.recipe.epochs
 
 
 @pytest.mark.parametrize("text", ["halving@0.2", "racing@much", "guess", "racing@"])

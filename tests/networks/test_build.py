@@ -6,31 +6,32 @@ from hypothesis import strategies as st
 from torch import nn
 
 from scaler.cost.network_cost import cost
-from scaler.networks.build import Residual, build
+from scaler.networks.build import Network, Residual, build
 from scaler.networks.kernels import DepthwiseConv2d, suits
 from scaler.networks.registry import base
 from scaler.networks.scale import scale, small
+from scaler.networks.spec import NetworkSpec
 from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.rounding import Rounding
 
 
 @pytest.fixture(autouse=True)
-def _seeded():
+def _seeded() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
 
 
-def thin(resolution: int = 16, width: float = 0.125):
+def thin(resolution: int = 16, width: float = 0.125) -> NetworkSpec:
     return scale(small(base("effnet-b0"), resolution), Multipliers(1, width), Rounding(divisor=2))
 
 
-def plain_copy(network: nn.Module) -> nn.Module:
+def plain_copy(network: Network) -> Network:
     """The same network with torch's own convolutions only."""
     copy = build(network.spec)
     copy.load_state_dict(network.state_dict())
-    for part in copy.modules():
-        if isinstance(part, DepthwiseConv2d):
-            part.__class__ = nn.Conv2d
+    wide: list[nn.Module] = [part for part in copy.modules() if isinstance(part, DepthwiseConv2d)]
+    for part in wide:
+        part.__class__ = nn.Conv2d
     return copy
 
 
@@ -43,7 +44,9 @@ def plain_copy(network: nn.Module) -> nn.Module:
     channels_last=st.booleans(),
     bias=st.booleans(),
 )
-def test_depthwise_gradients_are_those_of_torch(kernel, stride, height, width, channels_last, bias):
+def test_depthwise_gradients_are_those_of_torch(
+    kernel: tuple[int, int], stride: int, height: int, width: int, channels_last: bool, bias: bool
+) -> None:
     padding = (kernel[0] // 2, kernel[1] // 2)
     ours = DepthwiseConv2d(6, 6, kernel, stride, padding, groups=6, bias=bias).double()
     theirs = nn.Conv2d(6, 6, kernel, stride, padding, groups=6, bias=bias).double()
@@ -59,7 +62,7 @@ def test_depthwise_gradients_are_those_of_torch(kernel, stride, height, width, c
         torch.testing.assert_close(mine, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_only_wide_kernels_with_same_padding_are_replaced():
+def test_only_wide_kernels_with_same_padding_are_replaced() -> None:
     assert suits((5, 5), (2, 2))
     assert suits((3, 5), (0, 2))
     assert not suits((3, 3), (1, 1))
@@ -72,7 +75,7 @@ def test_only_wide_kernels_with_same_padding_are_replaced():
 
 
 @pytest.mark.parametrize("resolution", [16, 24])
-def test_a_whole_network_has_the_gradients_of_plain_modules(resolution):
+def test_a_whole_network_has_the_gradients_of_plain_modules(resolution: int) -> None:
     network = build(thin(resolution).with_classes(10)).train().double()
     plain = plain_copy(network).train().double()
     images = torch.randn(4, 3, resolution, resolution, dtype=torch.float64)
@@ -84,7 +87,7 @@ def test_a_whole_network_has_the_gradients_of_plain_modules(resolution):
         torch.testing.assert_close(mine.grad, expected.grad, rtol=1e-8, atol=1e-8)
 
 
-def test_eval_counts_stay_those_of_plain_modules():
+def test_eval_counts_stay_those_of_plain_modules() -> None:
     spec = thin()
     network = build(spec).eval()
     images = torch.randn(1, 3, 16, 16)
@@ -95,12 +98,12 @@ def test_eval_counts_stay_those_of_plain_modules():
     assert counts[0].total() == counts[1].total() == cost(spec).flops
 
 
-def test_weights_of_a_trained_network_load_into_plain_modules():
+def test_weights_of_a_trained_network_load_into_plain_modules() -> None:
     network = build(thin())
     assert plain_copy(network).state_dict().keys() == network.state_dict().keys()
 
 
-def test_for_a_short_training_residual_blocks_start_as_their_shortcut():
+def test_for_a_short_training_residual_blocks_start_as_their_shortcut() -> None:
     network = build(thin(), short_training=True).eval()
     blocks = [part for part in network.modules() if isinstance(part, Residual)]
     assert len(blocks) == 9
@@ -110,7 +113,7 @@ def test_for_a_short_training_residual_blocks_start_as_their_shortcut():
         torch.testing.assert_close(block(x), x)
 
 
-def test_otherwise_residual_blocks_do_something():
+def test_otherwise_residual_blocks_do_something() -> None:
     network = build(thin()).eval()
     block = next(part for part in network.modules() if isinstance(part, Residual))
     channels = next(part for part in block.modules() if isinstance(part, nn.Conv2d)).in_channels
@@ -118,7 +121,7 @@ def test_otherwise_residual_blocks_do_something():
     assert not torch.allclose(block(x), x)
 
 
-def test_for_a_short_training_channels_start_orthogonal():
+def test_for_a_short_training_channels_start_orthogonal() -> None:
     network = build(thin(), short_training=True)
     mixing = [part for part in network.modules() if isinstance(part, nn.Conv2d) and part.groups == 1]
     assert len(mixing) > 40
@@ -128,7 +131,7 @@ def test_for_a_short_training_channels_start_orthogonal():
         torch.testing.assert_close(products, 2 * torch.eye(len(products)), rtol=1e-4, atol=1e-4)
 
 
-def test_the_same_generator_gives_the_same_weights():
+def test_the_same_generator_gives_the_same_weights() -> None:
     networks = []
     for seed in (3, 3, 4):
         torch.manual_seed(seed)

@@ -1,5 +1,8 @@
 """A new family is one file and one line in the registry."""
 
+from pathlib import Path
+
+import pytest
 import torch
 
 from scaler.cost.counting import count
@@ -32,7 +35,7 @@ def bases():
 """
 
 
-def test_a_toy_family_takes_one_file_and_one_line(tmp_path, monkeypatch):
+def test_a_toy_family_takes_one_file_and_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "toy_families"
     package.mkdir()
     (package / "toy.py").write_text(FILE)

@@ -201,6 +201,8 @@ def test_outputs_equal_those_of_the_library(model: str) -> None:
     original = module.models.get_model(name) if library == "torchvision" else module.create_model(name)
     for part in original.modules():
         if isinstance(part, nn.BatchNorm2d):
+            assert part.running_var is not None
+            assert part.running_mean is not None
             nn.init.uniform_(part.running_var, 0.5, 1.5)
             nn.init.normal_(part.running_mean, std=0.1)
     network = loaded(PUBLISHED[model]["base"], original.state_dict())

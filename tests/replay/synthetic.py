@@ -7,7 +7,7 @@ from dataclasses import astuple
 import numpy as np
 
 from scaler.execution.protocol import Experiment
-from scaler.replay.table import Table
+from scaler.replay.table import Array, Table
 from scaler.scaling.shares import Shares, lattice
 
 CENTRE = Shares(1 / 3, 1 / 3, 1 / 3)
@@ -15,14 +15,16 @@ EDGE = Shares(0.0, 0.5, 0.5)
 CORNER = Shares(0.0, 1.0, 0.0)
 
 
-def truth(candidates: list[Shares], optimum: Shares, lead: float = 0.9, rough: float = 0.0, seed: int = 0):
+def truth(
+    candidates: list[Shares], optimum: Shares, lead: float = 0.9, rough: float = 0.0, seed: int = 0
+) -> Array:
     """Last-epoch points of every candidate: a paraboloid about ``optimum`` and some roughness, ``lead``
     points between the best and the median."""
     x = np.array([astuple(c) for c in candidates])
     values = -((x - np.array(astuple(optimum))) ** 2).sum(axis=1)
     values = values / values.std()
     values = values + rough * np.random.default_rng(seed).standard_normal(len(values))
-    return values * lead / (values.max() - np.median(values))
+    return np.asarray(values * lead / (values.max() - np.median(values)))
 
 
 def make_table(
@@ -37,29 +39,32 @@ def make_table(
     bias: float = 0.6,
     shared: float = 0.3,
     seed: int = 0,
-) -> tuple[Table, np.ndarray]:
+) -> tuple[Table, Array]:
     """A table and the true last-epoch accuracies (in [0, 1]) of its candidates.
 
+    The truth is known at the budget alone, and growth is asked about up to there.
+
     ``deviation``: of one training from seed to seed at the last epoch, in points, of which ``shared`` is the
-    seed_index's (all candidates alike). ``bias``: deviation of what the first epoch adds to a candidate
+    seed's (all candidates alike). ``bias``: deviation of what the first epoch adds to a candidate
     for no lasting reason, in points, a part of it against deep networks; it fades until the last epoch.
     """
     generator = np.random.default_rng(seed)
     candidates = list(lattice(divisions))
     final = truth(candidates, optimum, lead, rough, seed)
     fade = 1 - np.log1p(np.arange(epochs)) / np.log(epochs)
-    lag = np.array([c.depth for c in candidates])
-    lag = -(lag - lag.mean()) / lag.std()
+    depth = np.array([c.depth for c in candidates])
+    depth = (depth - depth.mean()) / depth.std()
     own = generator.standard_normal(len(candidates))
-    early = bias * (0.7 * lag + 0.7 * own)
+    early = bias * (0.7 * own - 0.7 * depth)
     level = 60 - 25 * fade
     mean = level + (0.6 + 0.4 * (1 - fade)) * final[:, None] + fade * early[:, None]
     growth = 1 + 0.5 * fade
 
-    def noise(*shape: int) -> np.ndarray:
+    def noise(*shape: int) -> Array:
         """Deviations along a training: half of the variance stays from epoch to epoch."""
         steady = generator.standard_normal((*shape, 1))
-        return growth * (np.sqrt(0.5) * steady + np.sqrt(0.5) * generator.standard_normal((*shape, epochs)))
+        jumping = generator.standard_normal((*shape, epochs))
+        return np.asarray(growth * (np.sqrt(0.5) * steady + np.sqrt(0.5) * jumping))
 
     deviations = np.sqrt(shared) * noise(1, seeds) + np.sqrt(1 - shared) * noise(len(candidates), seeds)
     points = mean[:, None, :] + deviation * deviations
@@ -69,6 +74,7 @@ def make_table(
         rungs=tuple(range(1, epochs + 1)),
         max_seeds=seeds,
         seed=0,
+        up_to=2.0,
     )
     accuracy = points / 100
     loss = 2.3 - 3 * accuracy + 0.3 * deviation / 100 * generator.standard_normal(points.shape)

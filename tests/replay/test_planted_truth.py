@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from scaler.execution.protocol import Strategy
 from scaler.replay.evaluation import run
 from scaler.replay.table import observations
 from scaler.search.inference.selection import CONFIDENCE, select
@@ -14,8 +15,8 @@ POSITIONS = {"centre": CENTRE, "edge": EDGE, "corner": CORNER}
 DEVIATIONS = (0.4, 0.8, 1.5)
 
 
-def held(position, deviation, count, chosen=None):
-    """Worlds of ``count`` whose truth ties and intervals hold; by exhaustive search if not ``chosen``."""
+def held(position: str, deviation: float, count: int, chosen: Strategy | None = None) -> int:
+    """Tables of ``count`` whose best candidate the best set holds; by exhaustive search if not ``chosen``."""
     hits = 0
     for seed in range(count):
         table, mean = make_table(POSITIONS[position], deviation, seed=seed)
@@ -28,20 +29,20 @@ def held(position, deviation, count, chosen=None):
     return hits
 
 
-def least(count, level=CONFIDENCE):
+def least(count: int, level: float = CONFIDENCE) -> float:
     """Hits that a right statement falls below once in a thousand times."""
-    return stats.binom.ppf(0.001, count, level)
+    return float(stats.binom.ppf(0.001, count, level))
 
 
 @pytest.mark.parametrize("position", POSITIONS)
 @pytest.mark.parametrize("deviation", DEVIATIONS)
-def test_the_best_is_held_at_the_stated_rate(position, deviation):
+def test_the_best_is_held_at_the_stated_rate(position: str, deviation: float) -> None:
     assert held(position, deviation, 40) >= least(40)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [None, "knowledge-gradient", "racing", "halving"])
-def test_the_best_is_held_at_the_stated_rate_over_many_worlds(name):
+def test_the_best_is_held_at_the_stated_rate_over_many_tables(name: str | None) -> None:
     count = 200
     chosen = strategy(name) if name else None
     hits = np.array([[held(p, d, count, chosen) for p in POSITIONS] for d in DEVIATIONS])
@@ -50,7 +51,7 @@ def test_the_best_is_held_at_the_stated_rate_over_many_worlds(name):
     assert hits.sum() >= least(count * hits.size)
 
 
-def test_ties_are_more_than_all_or_one():
+def test_a_best_set_is_more_than_all_or_one() -> None:
     # A set that always held everything would cover, and say nothing.
     table, _ = make_table(EDGE, 0.4, seed=3)
     assert len(select(table.experiment, observations(table)).best_set) < 8

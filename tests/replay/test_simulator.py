@@ -7,30 +7,31 @@ import pytest
 from scipy import stats
 
 from scaler.errors import UserError
-from scaler.replay.simulator import simulator_of
+from scaler.replay.simulator import Simulator, simulator_of
+from scaler.replay.table import Array, Table
 from tests.replay.synthetic import CENTRE, CORNER, EDGE, make_table
 
 TABLE, MEAN = make_table(EDGE, 0.8, seed=1)
 
 
-def truths(table, count=200):
+def truths(table: Table, count: int = 200) -> Array:
     simulator = simulator_of(table)
     return np.array([simulator.draw(seed).truth for seed in range(count)])
 
 
-def test_draws_are_new_seeds_of_their_truth():
+def test_draws_are_new_seeds_of_their_truth() -> None:
     simulator = simulator_of(TABLE)
     draws = [simulator.draw(seed) for seed in range(400)]
     last = np.stack([d.table.accuracy[..., -1] - d.truth[:, None] for d in draws])
     assert last.mean() == pytest.approx(0, abs=0.001)
     # The planted deviations at the last epoch: 0.8 points in all, 30 % of the variance in common.
     assert last.std() == pytest.approx(0.008, rel=0.2)
-    # What repetitions do to all candidates has the size that the table shows, and a little of the noise.
+    # The seed effect, common to all candidates, has the size that the table shows, and a little of the noise.
     shared = TABLE.accuracy[:, :, -1].mean(axis=0).var(ddof=1)
     assert shared * 0.9 < last.mean(axis=1).var() < shared * 1.25 + last.var() / 15
 
 
-def test_draws_of_a_seed_are_the_same():
+def test_draws_of_a_seed_are_the_same() -> None:
     simulator = simulator_of(TABLE)
     assert (simulator.draw(3).table.accuracy == simulator.draw(3).table.accuracy).all()
     assert (simulator.draw(3).truth == simulator.draw(3).truth).all()
@@ -38,7 +39,7 @@ def test_draws_of_a_seed_are_the_same():
 
 
 @pytest.mark.parametrize("deviation", [0.4, 0.8])
-def test_planted_truths_lie_where_draws_say(deviation):
+def test_planted_truths_lie_where_draws_say(deviation: float) -> None:
     inside, ours, means = [], [], []
     for seed in range(12):
         table, true = make_table((CENTRE, EDGE, CORNER)[seed % 3], deviation, seed=seed)
@@ -56,14 +57,14 @@ def test_planted_truths_lie_where_draws_say(deviation):
     assert np.mean(ours) < np.mean(means)
 
 
-def test_candidates_that_do_not_differ_are_hardly_told_apart():
+def test_candidates_that_do_not_differ_are_hardly_told_apart() -> None:
     table, _ = make_table(EDGE, 0.8, lead=1e-6, bias=0.0, seed=2)
     drawn = truths(table)
     spread = drawn.mean(axis=0).std()
     assert spread < 0.5 * table.accuracy[:, :, -1].mean(axis=1).std()
 
 
-def test_early_epochs_tell_nothing_of_luck():
+def test_early_epochs_tell_nothing_of_the_seed_effect() -> None:
     """Where nothing differs, a candidate's early mean must not foretell its truth, as it does the table's."""
     found = []
     for seed in range(6):
@@ -81,12 +82,12 @@ def test_early_epochs_tell_nothing_of_luck():
     assert np.mean(found) < 0.5 * np.mean(naive)
 
 
-def test_a_table_without_noise_is_its_own_truth():
+def test_a_table_without_noise_is_its_own_truth() -> None:
     still = dataclasses.replace(TABLE, accuracy=TABLE.accuracy.mean(axis=1, keepdims=True).repeat(4, axis=1))
     assert truths(still, 3) == pytest.approx(np.tile(still.accuracy[:, 0, -1], (3, 1)), abs=1e-5)
 
 
-def test_a_loss_has_the_luck_of_its_accuracy():
+def test_a_loss_has_the_deviations_of_its_accuracy() -> None:
     # The synthetic loss falls by 3 nats for every unit of accuracy.
     simulator = simulator_of(TABLE)
     for seed in range(3):
@@ -97,13 +98,13 @@ def test_a_loss_has_the_luck_of_its_accuracy():
         )
 
 
-def _true_loss(simulator, seed):
+def _true_loss(simulator: Simulator, seed: int) -> Array:
     """Final loss of a draw without the deviations of its trainings."""
     silent = dataclasses.replace(simulator, seed_effect=0 * simulator.seed_effect, noise=0 * simulator.noise)
     return silent.draw(seed).table.loss[:, 0, -1]
 
 
-def test_what_diverges_once_always_diverges():
+def test_what_diverges_once_always_diverges() -> None:
     broken = dataclasses.replace(TABLE, loss=TABLE.loss.copy(), accuracy=TABLE.accuracy.copy())
     broken.loss[3, 1, 2:], broken.accuracy[3, 1, 2:] = np.nan, 0.0
     draw = simulator_of(broken).draw(0)
@@ -111,7 +112,7 @@ def test_what_diverges_once_always_diverges():
     assert np.isnan(draw.table.loss[3, :, 2:]).all()
 
 
-def test_nothing_to_choose_among():
+def test_nothing_to_choose_among() -> None:
     nothing = dataclasses.replace(TABLE, loss=np.full_like(TABLE.loss, np.nan))
     with pytest.raises(UserError, match="every candidate diverged"):
         simulator_of(nothing)

@@ -2,7 +2,9 @@
 
 import csv
 import io
+from collections.abc import Sequence
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -10,7 +12,15 @@ from scaler.cost.network_cost import cost
 from scaler.files import csv_text
 from scaler.networks.families import efficientnet
 from scaler.networks.scale import effective, scale
-from scaler.report.columns import CANDIDATE_COLUMNS, CSV_FORMATS, CURVE_COLUMNS, candidate_frame, curve_frame
+from scaler.networks.spec import NetworkSpec
+from scaler.report.columns import (
+    CANDIDATE_COLUMNS,
+    CSV_FORMATS,
+    CURVE_COLUMNS,
+    Column,
+    candidate_frame,
+    curve_frame,
+)
 from scaler.report.tables import growth_lines, records, rich_table
 from scaler.scaling.multipliers import Coefficients
 from scaler.scaling.rounding import OFFICIAL, Rounding
@@ -23,7 +33,7 @@ DESIGN_CANDIDATES = """candidate aliases share_depth share_width share_resolutio
 resolution flops macs params activations flops_ratio proxy_flops proxy_flops_ratio feasible reason"""
 
 
-def network(policy, phi, flops, accuracy, **more):
+def network(policy: str, phi: float, flops: int, accuracy: float | None, **more: object) -> dict[str, object]:
     return {
         "network": f"n-{policy}-{phi}",
         "base": "effnet-b0",
@@ -50,16 +60,16 @@ CURVE = [
 ]
 
 
-def written(frame):
+def written(frame: pd.DataFrame) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(csv_text(frame, CSV_FORMATS))))
 
 
-def test_a_curve_has_the_columns_of_the_design_then_further_costs():
+def test_a_curve_has_the_columns_of_the_design_then_further_costs() -> None:
     frame = curve_frame([{**row, "latency_ms": 1.5} for row in CURVE])
     assert list(frame.columns) == [*DESIGN_CURVE.split(), "latency_ms"]
 
 
-def test_counts_keep_all_digits_and_what_is_missing_is_empty():
+def test_counts_keep_all_digits_and_what_is_missing_is_empty() -> None:
     rows = written(curve_frame(CURVE))
     assert [row["flops"] for row in rows] == ["3830000", "7660000", "7700000", "15300000"]
     assert rows[1]["accuracy"] == "0.66"
@@ -67,19 +77,20 @@ def test_counts_keep_all_digits_and_what_is_missing_is_empty():
     assert [row["on_front"] for row in rows] == ["True", "True", "False", "False"]
 
 
-def test_a_row_can_be_json():
+def test_a_row_can_be_json() -> None:
     row = records(curve_frame(CURVE))[3]
     assert row["accuracy"] is None
     assert row["flops"] == 15_300_000
 
 
-def shown(frame, columns, width=110):
-    console = Console(width=width, file=io.StringIO(), highlight=False)
+def shown(frame: pd.DataFrame, columns: Sequence[Column], width: int = 110) -> list[str]:
+    file = io.StringIO()
+    console = Console(width=width, file=file, highlight=False)
     console.print(rich_table(frame, columns))
-    return console.file.getvalue().splitlines()
+    return file.getvalue().splitlines()
 
 
-def test_the_terminal_shows_percent_and_drops_what_does_not_vary():
+def test_the_terminal_shows_percent_and_drops_what_does_not_vary() -> None:
     lines = shown(curve_frame(CURVE), CURVE_COLUMNS)
     assert "66.0 ± 1.0" in lines[2]
     assert lines[2].rstrip().endswith("*")
@@ -88,18 +99,18 @@ def test_the_terminal_shows_percent_and_drops_what_does_not_vary():
     assert max(len(line.rstrip()) for line in lines) <= 80
 
 
-def test_names_are_printed_as_they_are():
+def test_names_are_printed_as_they_are() -> None:
     frame = curve_frame([network("[red]mine", 1, 1000, 0.5)])
     assert "[red]mine" in shown(frame, CURVE_COLUMNS)[1]
 
 
-def test_growth_is_counted_from_the_base_for_every_policy():
+def test_growth_is_counted_from_the_base_for_every_policy() -> None:
     compound, depth = growth_lines(curve_frame(CURVE))
     assert compound.startswith("compound: +6.0 ± 1.4 points per doubling from 3.83M to 7.66M FLOPs")
     assert depth.startswith("depth: +3.0 ± 1.4 points per doubling from 3.83M to 7.70M")
 
 
-def realised(base, coefficients, rounding):
+def realised(base: NetworkSpec, coefficients: Coefficients, rounding: Rounding) -> Realised:
     spec = scale(base, coefficients.multipliers, rounding)
     counted = cost(spec)
     return Realised(
@@ -108,7 +119,7 @@ def realised(base, coefficients, rounding):
 
 
 @pytest.fixture
-def candidates():
+def candidates() -> tuple[Candidate, LeftOut]:
     base = next(spec for spec in efficientnet.bases() if spec.name == "effnet-b0")
     point = Point("1-1-2", Shares(0.25, 0.25, 0.5), Coefficients(1.19, 1.09, 1.19))
     native = realised(base, point.target, OFFICIAL)
@@ -116,7 +127,7 @@ def candidates():
     return Candidate(0, point, ("a", "b"), native, proxy), LeftOut(point, "1.70x, not 2x", 1.7)
 
 
-def test_candidates_have_the_columns_of_the_design(candidates):
+def test_candidates_have_the_columns_of_the_design(candidates: tuple[Candidate, LeftOut]) -> None:
     kept, out = candidates
     frame = candidate_frame([kept], [out])
     assert set(DESIGN_CANDIDATES.split()) <= set(frame.columns)

@@ -1,5 +1,6 @@
 """Pictures hold the data that they are given, and no words lie over each other."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -7,7 +8,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from scaler.report.captions import caption
 from scaler.report.columns import curve_frame
@@ -20,8 +24,11 @@ from scaler.report.triangle_plot import draw_triangle
 POLICIES = ("compound", "depth", "width", "resolution")
 
 
-def a_curve(accuracy_of=lambda policy, phi: 0.6 + 0.03 * phi, phis=(1, 2, 3)):
-    def row(policy, phi):
+def a_curve(
+    accuracy_of: Callable[[str, float], float | None] = lambda policy, phi: 0.6 + 0.03 * phi,
+    phis: tuple[float, ...] = (1, 2, 3),
+) -> pd.DataFrame:
+    def row(policy: str, phi: float) -> dict[str, object]:
         return {
             "network": f"{policy}-{phi}",
             "base": "effnet-b0",
@@ -36,7 +43,7 @@ def a_curve(accuracy_of=lambda policy, phi: 0.6 + 0.03 * phi, phis=(1, 2, 3)):
     return curve_frame([row("compound", 0), *(row(policy, phi) for policy in POLICIES for phi in phis)])
 
 
-def trials(rows):
+def trials(rows: list[tuple[int, int, int, int, float, str]]) -> pd.DataFrame:
     names = ["candidate", "seed_index", "rung", "epochs", "accuracy", "state"]
     return pd.DataFrame(rows, columns=names)
 
@@ -54,27 +61,25 @@ STOPPED_EARLY = trials(
 )
 
 
-def a_triangle():
+def a_triangle() -> pd.DataFrame:
     shares = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (0.5, 0.5, 0)]
     frame = pd.DataFrame(shares, columns=["share_depth", "share_width", "share_resolution"])
     candidate = pd.array([0, 1, 2, pd.NA], dtype="Int64")
     return frame.assign(candidate=candidate, feasible=[True, True, True, False], network=list("abcd"))
 
 
-def texts(figure):
+def texts(figure: Figure) -> list[tuple[str, Bbox]]:
     """Every word but those at the ticks, with its box in pixels."""
-    canvas = figure.canvas
-    canvas.draw()
-    renderer = canvas.get_renderer()
+    figure.canvas.draw()
     ticks = {
         id(t) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for t in axis.get_ticklabels()
     }
     found = {id(t): t for t in figure.findobj(Text) if t.get_text().strip() and id(t) not in ticks}
     # An annotation's own extent has its arrow in it.
-    return [(t.get_text(), Text.get_window_extent(t, renderer)) for t in found.values()]
+    return [(t.get_text(), Text.get_window_extent(t)) for t in found.values()]
 
 
-def overlaps(figure):
+def overlaps(figure: Figure) -> list[tuple[str, str]]:
     boxes = texts(figure)
     return [
         (one, other)
@@ -84,76 +89,78 @@ def overlaps(figure):
     ]
 
 
-def test_a_curve_draws_every_network_with_its_error():
+def test_a_curve_draws_every_network_with_its_error() -> None:
     figure = draw_curve(a_curve(), "caption")
     containers = figure.axes[0].containers
     assert len(containers) == len(POLICIES)
-    line = containers[0].lines[0]
-    np.testing.assert_allclose(line.get_xdata(), [4e6, 8e6, 16e6, 32e6])
-    np.testing.assert_allclose(line.get_ydata(), [60, 63, 66, 69])
-    bars = containers[0].lines[2][0].get_segments()
+    first = containers[0]
+    assert isinstance(first, ErrorbarContainer)
+    line = first.lines[0]
+    np.testing.assert_allclose(np.asarray(line.get_xdata()), [4e6, 8e6, 16e6, 32e6])
+    np.testing.assert_allclose(np.asarray(line.get_ydata()), [60, 63, 66, 69])
+    bars = first.lines[2][0].get_segments()
     np.testing.assert_allclose(bars[1][:, 1], [62.5, 63.5])
 
 
 @pytest.mark.parametrize("phis", [(1, 2, 3), (0.1, 0.2, 0.3, 0.4, 2)])
-def test_no_words_of_a_curve_overlap_even_where_policies_tie(phis):
+def test_no_words_of_a_curve_overlap_even_where_policies_are_equal(phis: tuple[float, ...]) -> None:
     figure = draw_curve(a_curve(phis=phis), "caption " * 20)
     assert overlaps(figure) == []
     assert set(POLICIES) <= {text for text, _ in texts(figure)}
 
 
-def test_untrained_networks_leave_an_empty_curve_that_says_so():
+def test_untrained_networks_leave_an_empty_curve_that_says_so() -> None:
     figure = draw_curve(a_curve(lambda policy, phi: None), "caption")
     assert "no network has been trained" in {text for text, _ in texts(figure)}
 
 
-def test_means_are_over_complete_trainings_of_a_rung():
+def test_means_are_over_complete_trainings_of_a_rung() -> None:
     table = means(STOPPED_EARLY)
     highest = at_highest_rung(table).set_index("candidate")
-    assert highest.loc[0, ["rung", "seeds"]].tolist() == [1, 2]
+    assert [highest[name].loc[0] for name in ("rung", "seeds")] == [1, 2]
     assert highest.loc[0, "accuracy"] == pytest.approx(0.72)
     assert highest.loc[0, "accuracy_stderr"] == pytest.approx(0.02)
-    assert np.isnan(highest.loc[1, "accuracy_stderr"])
+    assert np.isnan(highest["accuracy_stderr"].loc[1])
     assert at_shared_rung(table)["accuracy"].tolist() == pytest.approx([0.51, 0.40])
 
 
-def test_the_triangle_compares_equally_long_trainings():
+def test_the_triangle_compares_equally_long_trainings() -> None:
     figure = draw_triangle(a_triangle(), STOPPED_EARLY, "caption", best_set=(0, 1))
-    coloured = [c for c in figure.axes[0].collections if c.get_array() is not None]
-    np.testing.assert_allclose(coloured[0].get_array(), [51, 40])
+    colours = [c.get_array() for c in figure.axes[0].collections]
+    np.testing.assert_allclose(next(values for values in colours if values is not None), [51, 40])
     assert "after 1 epoch" in figure.axes[1].get_title(loc="left")
     assert overlaps(figure) == []
 
 
-def test_a_triangle_can_be_drawn_before_any_training():
+def test_a_triangle_can_be_drawn_before_any_training() -> None:
     figure = draw_triangle(a_triangle(), STOPPED_EARLY.iloc[:0], "caption")
     assert "not trained" in {text for text, _ in texts(figure)}
 
 
-def test_a_history_ends_where_a_candidate_was_stopped():
+def test_a_history_ends_where_a_candidate_was_stopped() -> None:
     figure = draw_history(STOPPED_EARLY, {0: "first", 1: "second"}, "caption", best_set=(0,))
-    lines = [line.get_xdata().tolist() for line in figure.axes[0].lines]
+    lines = [np.asarray(line.get_xdata()).tolist() for line in figure.axes[0].lines]
     assert lines == [[1, 4], [1]]
     words = {text for text, _ in texts(figure)}
     assert "first" in words
     assert "second" not in words
 
 
-def test_a_picture_is_the_same_bytes_again():
+def test_a_picture_is_the_same_bytes_again() -> None:
     for form in ("png", "svg"):
         assert rendered(draw_curve(a_curve(), "x"), form) == rendered(draw_curve(a_curve(), "x"), form)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=8).map(sorted))
-def test_labels_are_moved_apart_and_stay_inside(values):
+def test_labels_are_moved_apart_and_stay_inside(values: list[float]) -> None:
     moved = moved_apart(values, gap=0.1)
     assert all(b - a > 0.1 - 1e-9 for a, b in pairwise(moved))
     assert all(at <= 1 for at in moved)
     assert moved_apart([0.1, 0.5], gap=0.1) == [0.1, 0.5]
 
 
-def test_a_caption_says_data_proxy_and_seeds():
+def test_a_caption_says_data_proxy_and_seeds() -> None:
     space = {
         "data": "fractals",
         "proxy": {"resolution": 16, "width": 0.15},
@@ -168,7 +175,7 @@ def test_a_caption_says_data_proxy_and_seeds():
     assert caption({}, "validation", pd.Series([1, 1])).endswith("trainings; one seed.")
 
 
-def test_the_longest_names_fit_beside_their_lines():
+def test_the_longest_names_fit_beside_their_lines() -> None:
     figure = draw_history(
         STOPPED_EARLY, {0: "resolution-only", 1: "1-1-1", 2: "depth-only"}, "caption", best_set=(0,)
     )

@@ -1,7 +1,7 @@
 import pytest
 
 from scaler.errors import UserError
-from scaler.scaling.budget import format_count, parse_budget
+from scaler.scaling.budget import format_count, parse_budget, parse_factor
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,10 @@ def test_budgets_print_as_they_are_written() -> None:
         "1.2G",
     ]
     assert format_count(401659392) == "402M"
+
+
+def test_sizes_are_factors() -> None:
+    assert [parse_factor(text) for text in ("16x", "16", "2.5X", None)] == [16, 16, 2.5, None]
+    for text in ("0x", "-2x", "16G", "x", "nan"):
+        with pytest.raises(UserError, match="such as 16x"):
+            parse_factor(text)

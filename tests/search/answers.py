@@ -1,13 +1,34 @@
 """Answers of searches that were never run, for tests of what reads them."""
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from scaler.scaling.multipliers import Coefficients
 from scaler.scaling.shares import Exponents, Shares
+from scaler.search.inference.law_summary import AXES, Gain, LawSummary, Waypoint
 from scaler.search.result import SCHEMA, Policy, SearchResult
 from scaler.search.space import read_space
+
+
+def a_law(**known: Any) -> LawSummary:
+    """What a law said of three alike axes after five trainings, where ``known`` does not say otherwise."""
+    law = LawSummary(
+        gains=tuple(Gain(axis, size, 0.02, -0.01, 0.05) for size in (1.0, 16.0) for axis in AXES),
+        early=(),
+        early_epochs=0,
+        path=(Waypoint(16.0, Shares(0.3, 0.3, 0.4), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 0.0),),
+        surface=(),
+        beats={},
+        additive=0.4,
+        lack_of_fit=None,
+        own=0.0,
+        deviation=0.01,
+        sampling=None,
+        networks=5,
+    )
+    return replace(law, **known)
 
 
 def an_answer(best_set: tuple[str, ...], others: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -30,13 +51,12 @@ def an_answer(best_set: tuple[str, ...], others: tuple[str, ...] = ()) -> dict[s
         intervals=intervals,
         confidence=0.95,
         best_set=best_set,
-        compound={},
         seeds_needed=None,
         more_flops=None,
         metric="accuracy",
         scores=(),
         diverged=(),
-        noise_from="no repeats",
+        law=a_law(),
         proxy={},
         space=read_space("smoke"),
         seed=0,

@@ -1,15 +1,16 @@
 import os
+from pathlib import Path
 
 import pytest
 import torch
 
 from scaler.errors import UserError
 from scaler.training import device
-from scaler.training.device import Device, cores, resolve, settle
+from scaler.training.device import Device, cores, resolve
 
 
 @pytest.fixture
-def gpus(monkeypatch):
+def gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with two GPUs, of which torch only has to say so."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -17,17 +18,17 @@ def gpus(monkeypatch):
 
 
 @pytest.fixture
-def no_gpu(monkeypatch):
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 
-def test_auto_without_a_gpu_is_the_cpu(no_gpu):
+def test_auto_without_a_gpu_is_the_cpu(no_gpu: None) -> None:
     assert resolve("auto") == resolve("cpu") == Device("cpu", bf16=False)
     assert resolve("cpu").indices == []
 
 
 @pytest.mark.usefixtures("gpus")
-def test_auto_takes_the_first_gpu_and_its_own_precision():
+def test_auto_takes_the_first_gpu_and_its_own_precision() -> None:
     assert resolve("auto") == resolve("cuda") == resolve("cuda:0") == Device("cuda:0", bf16=False)
     assert resolve("cuda:1") == Device("cuda:1", bf16=True)
     assert resolve("cuda:1").indices == [1]
@@ -35,18 +36,18 @@ def test_auto_takes_the_first_gpu_and_its_own_precision():
 
 
 @pytest.mark.usefixtures("gpus")
-def test_a_gpu_that_is_not_there():
+def test_a_gpu_that_is_not_there() -> None:
     with pytest.raises(UserError, match=r"2 CUDA GPUs.*cuda:2"):
         resolve("cuda:2")
 
 
-def test_cuda_without_a_gpu(no_gpu):
+def test_cuda_without_a_gpu(no_gpu: None) -> None:
     with pytest.raises(UserError, match=r"no cuda.*--device cpu"):
         resolve("cuda")
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "", "cpu:0"])
-def test_unknown_names(name):
+def test_unknown_names(name: str) -> None:
     with pytest.raises(UserError, match="auto, cpu, cuda or cuda:N"):
         resolve(name)
 
@@ -54,13 +55,13 @@ def test_unknown_names(name):
 @pytest.mark.parametrize(
     ("text", "expected"), [("max 100000", None), ("150000 100000", 2), ("50000 100000", 1)]
 )
-def test_quota_of_a_container(tmp_path, text, expected):
+def test_quota_of_a_container(tmp_path: Path, text: str, expected: int | None) -> None:
     file = tmp_path / "cpu.max"
     file.write_text(text)
     assert device._quota(file) == (expected or device._quota(tmp_path / "missing"))
 
 
-def test_cores_follow_the_affinity_mask():
+def test_cores_follow_the_affinity_mask() -> None:
     allowed = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(allowed)})
@@ -69,17 +70,7 @@ def test_cores_follow_the_affinity_mask():
         os.sched_setaffinity(0, allowed)
 
 
-@pytest.mark.parametrize(("processes", "threads"), [(1, 8), (2, 4), (3, 2), (8, 1), (20, 1)])
-def test_processes_times_threads_never_exceed_the_cores(monkeypatch, processes, threads):
-    monkeypatch.setattr(device, "cores", lambda: 8)
-    before = torch.get_num_threads()
-    try:
-        assert settle(processes) == torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(before)
-
-
-def test_place_keeps_values_and_changes_the_layout():
+def test_place_keeps_values_and_changes_the_layout() -> None:
     conv = torch.nn.Conv2d(3, 4, 3)
     before = conv.weight.detach().clone()
     assert Device().place(conv) is conv

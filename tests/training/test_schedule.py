@@ -11,7 +11,7 @@ from scaler.training.schedule import averaging, learning_rate, peak
 
 @settings(max_examples=50)
 @given(steps=st.integers(1, 300), warmup=st.floats(0, 1))
-def test_rises_to_the_peak_once_and_falls(steps, warmup):
+def test_rises_to_the_peak_once_and_falls(steps: int, warmup: float) -> None:
     recipe = Recipe(warmup=warmup, learning_rate=0.5, batch_size=128)
     rates = [learning_rate(recipe, step, steps) for step in range(steps)]
     top = rates.index(max(rates))
@@ -21,7 +21,7 @@ def test_rises_to_the_peak_once_and_falls(steps, warmup):
     assert min(rates) > 0
 
 
-def test_landmarks():
+def test_landmarks() -> None:
     recipe = Recipe(warmup=0.25, learning_rate=0.4, batch_size=128)
     rates = [learning_rate(recipe, step, 100) for step in range(100)]
     assert rates[0] == pytest.approx(0.4 / 25)
@@ -30,12 +30,12 @@ def test_landmarks():
     assert rates[99] < 0.4 / 1000
 
 
-def test_grows_linearly_with_the_batch():
+def test_grows_linearly_with_the_batch() -> None:
     assert peak(Recipe(batch_size=64, learning_rate=0.4)) == pytest.approx(0.2)
     assert peak(Recipe(batch_size=512, learning_rate=0.4)) == pytest.approx(1.6)
 
 
-def test_the_average_reaches_back_an_epoch_at_the_peak_and_nowhere_at_the_end():
+def test_the_average_reaches_back_an_epoch_at_the_peak_and_nowhere_at_the_end() -> None:
     """With a constant share, a step's weight fades to 1/e over as many steps as the average reaches back."""
     recipe, steps = Recipe(learning_rate=0.4), 50
     rates = [learning_rate(recipe, step, 4 * steps) for step in range(4 * steps)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scaler.cost.exponents import measure
@@ -11,6 +12,7 @@ from scaler.scaling.shares import Exponents, Shares, shares_of
 from scaler.search.candidates.candidate import Candidate
 from scaler.search.candidates.enumeration import Candidates, enumerate_candidates
 from scaler.search.candidates.grid import grid_points
+from scaler.search.candidates.off_budget import OffBudget, octaves
 from scaler.search.candidates.proxy_base import bases, budget_ratio
 from scaler.search.candidates.realise import Scalable, Target
 from scaler.search.space import Space
@@ -54,15 +56,21 @@ def pose(space: Space, classes: int) -> Problem:
     return Problem(native, proxy, target, exponents, candidates)
 
 
-def experiment(problem: Problem, space: Space, images: int, seed: int) -> Experiment:
+def experiment(
+    problem: Problem, off: Sequence[OffBudget], space: Space, images: int, seed: int
+) -> Experiment:
     """What a strategy knows of a problem; ``images`` is the number trained per epoch."""
-    kept = problem.candidates.kept
+    kept, powers = problem.candidates.kept, problem.exponents
+    networks = [*(c.proxy for c in kept), *(network.proxy for network in off)]
     return Experiment(
-        shares=tuple(effective_shares(candidate, problem.exponents) for candidate in kept),
-        epoch_flops=tuple(float(training_flops(c.proxy.cost.flops, images)) for c in kept),
+        shares=tuple(effective_shares(candidate, powers) for candidate in kept),
+        epoch_flops=tuple(float(training_flops(network.cost.flops, images)) for network in networks),
         rungs=space.rungs,
         max_seeds=space.seeds,
         seed=seed,
+        budget=problem.target.ratio,
+        octaves=tuple(octaves(network.effective, powers) for network in networks),
+        up_to=space.up_to,
     )
 
 

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from scaler.errors import UserError
 from scaler.execution.protocol import Experiment, Observation
-from scaler.scaling.shares import CORNERS
 from scaler.search.inference.comparison import Comparison, compare, seeds_to_decide
-from scaler.search.inference.surface import Posterior, surface_of, values_of
+from scaler.search.inference.decision import fit_experiment, stable_worths, worths
+from scaler.search.inference.law import Fit
+from scaler.search.inference.law_summary import LawSummary, summary
 
 Metric = Literal["accuracy", "loss"]
-#: Where the size of the noise is known from.
-NoiseSource = Literal["repeated seeds", "too few repeats", "no repeats"]
 
 #: The level of every interval and of the set that cannot be told from the best.
 CONFIDENCE = 0.95
-#: A candidate is compound if every dimension gets at least this share, single if one gets all but this.
-COMPOUND_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -56,90 +53,84 @@ class Selection:
         candidate: the chosen one's id.
         best_set: candidates that cannot be told from the best, the chosen one first.
         confidence: with which ``best_set`` holds the best.
-        compound: probability that the best compound candidate beats each single dimension, by name.
         seeds_needed: per candidate in ``best_set``, to see the lead over the next best with 80 % power; None
             if decided, or if there is no lead that any number of seeds could show.
         more_flops: training FLOPs that these seeds would cost beyond what was spent; None likewise.
         metric: what was compared.
         scores: every candidate that was trained, best first.
-        diverged: candidates that diverged with any seed, and cannot be chosen.
-        noise_from: where the size of the noise is known from.
+        diverged: networks that diverged with any seed; candidates among them cannot be chosen.
+        law: what it says beyond the choice.
     """
 
     candidate: int
     best_set: tuple[int, ...]
     confidence: float
-    compound: dict[str, float]
     seeds_needed: int | None
     more_flops: float | None
     metric: Metric
     scores: tuple[CandidateScore, ...]
     diverged: tuple[int, ...]
-    noise_from: NoiseSource
+    law: LawSummary
 
 
-def select(experiment: Experiment, seen: Sequence[Observation], metric: Metric = "accuracy") -> Selection:
+def select(
+    experiment: Experiment,
+    seen: Sequence[Observation],
+    metric: Metric = "accuracy",
+    validation_images: int | None = None,
+) -> Selection:
     """Choose among candidates by what was seen, and say how sure that is.
 
-    The choice, among the candidates trained longest, and the best set are by the posterior of
-    :mod:`scaler.search.inference.surface`: trainings are compared within a rung, paired by seed index,
-    pooled with their neighbours on the triangle, and short ones count for what they tell of full ones.
-    ``best_set`` are the fewest candidates that hold the best one with ``confidence``, trained or not; one
-    that diverged with any seed is never among them. Without repeated seeds the noise is what the smooth
-    surface leaves unexplained.
+    The choice is the candidate with the largest expected worth, its mean value over the ladder of sizes, by
+    the law (:mod:`scaler.search.inference.law`): trainings are compared within a rung, paired by seed index,
+    pooled along the axes, and short ones count for what they tell of full ones. ``best_set`` are the fewest
+    candidates that hold the best one with ``confidence``, trained or not; one that diverged with any seed is
+    never among them.
 
     Raises:
         UserError: nothing was trained, or every training diverged.
     """
     diverged = {o.candidate for o in seen if o.state == "diverged"}
     usable = [o for o in seen if o.state == "complete" and o.candidate not in diverged]
-    if not usable:
+    fit = fit_experiment(experiment, seen, metric)
+    eligible, decision = stable_worths(experiment, diverged)
+    if fit is None or not eligible:
         reason = "every training diverged: lower the learning rate" if seen else "nothing was trained"
         raise UserError(f"no candidate can be chosen: {reason}")
-    reached = {o.candidate: max(p.rung for p in usable if p.candidate == o.candidate) for o in usable}
-    posterior, _ = surface_of(experiment).fit(values_of(seen, metric))
-    finalists = _finalists(reached)
-    order = sorted(reached, key=lambda c: (c not in finalists, -posterior.mean[c]))
-    best_set = _best_set(posterior, order[0], diverged)
-    top = _compare(usable, reached[order[0]], metric)
-    seeds_needed, more_flops = _proposal(experiment, posterior, order, best_set, top, seen)
+    posterior = fit.posterior(decision)
+    chosen = eligible[int(posterior.mean.argmax())]
+    held = [eligible[i] for i in posterior.region(CONFIDENCE)]
+    best_set = (chosen, *(c for c in held if c != chosen))
+    seeds_needed, more_flops = _proposal(experiment, fit, best_set, seen)
     return Selection(
-        candidate=order[0],
+        candidate=chosen,
         best_set=best_set,
         confidence=CONFIDENCE,
-        compound=_compound(experiment, posterior, diverged),
         seeds_needed=seeds_needed,
         more_flops=more_flops,
         metric=metric,
-        scores=tuple(_scores(usable, order, reached)),
+        scores=tuple(_scores(usable, dict(zip(eligible, posterior.mean.tolist(), strict=True)))),
         diverged=tuple(sorted(diverged)),
-        noise_from=_noise_source(top),
+        law=summary(experiment, fit, seen, chosen, validation_images),
     )
 
 
-def _finalists(reached: Mapping[int, int]) -> set[int]:
-    """Candidates that the choice is among: those trained longest, if there are several to compare.
+def choose(
+    experiment: Experiment, seen: Sequence[Observation], metric: Metric = "accuracy"
+) -> tuple[int, tuple[int, ...]]:
+    """The choice and the best set of :func:`select` alone, for whoever asks often.
 
-    A candidate that was stopped may be believed to be better, and is then in the best set; but what is
-    handed to the user was trained as long as anything was.
+    Raises:
+        UserError: as :func:`select`.
     """
-    top = max(reached.values())
-    longest = {candidate for candidate, rung in reached.items() if rung == top}
-    return longest if len(longest) > 1 else set(reached)
-
-
-def _best_set(posterior: Posterior, chosen: int, diverged: set[int]) -> tuple[int, ...]:
-    """The chosen candidate, then the likeliest others until together they hold the best one."""
-    eligible = np.array([c not in diverged for c in range(len(posterior.mean))])
-    probability = posterior.best_probability(eligible)
-    best_set, held = [chosen], probability[chosen]
-    for candidate in np.argsort(-probability, kind="stable"):
-        if held >= CONFIDENCE:
-            break
-        if candidate != chosen and eligible[candidate]:
-            best_set.append(int(candidate))
-            held += probability[candidate]
-    return tuple(best_set)
+    diverged = {o.candidate for o in seen if o.state == "diverged"}
+    fit = fit_experiment(experiment, seen, metric)
+    eligible, decision = stable_worths(experiment, diverged)
+    if fit is None or not eligible:
+        raise UserError("no candidate can be chosen: every training diverged")
+    posterior = fit.posterior(decision)
+    chosen = eligible[int(posterior.mean.argmax())]
+    return chosen, tuple(eligible[i] for i in posterior.region(CONFIDENCE))
 
 
 def _compare(usable: Sequence[Observation], rung: int, metric: Metric) -> Comparison:
@@ -149,45 +140,15 @@ def _compare(usable: Sequence[Observation], rung: int, metric: Metric) -> Compar
     return compare(values)
 
 
-def _noise_source(top: Comparison) -> NoiseSource:
-    if top.freedom:
-        return "repeated seeds"
-    return "too few repeats" if (top.seeds > 1).any() else "no repeats"
-
-
-def _compound(experiment: Experiment, posterior: Posterior, diverged: set[int]) -> dict[str, float]:
-    """Probability that the best compound candidate beats each single dimension."""
-    shares = np.array([astuple(s) for s in experiment.shares])
-    stable = [c for c in range(len(shares)) if c not in diverged]
-    inner = [c for c in stable if shares[c].min() >= COMPOUND_SHARE]
-    if not inner:
-        return {}
-    best = max(inner, key=lambda c: posterior.mean[c])
-    result = {}
-    for axis, name in enumerate(CORNERS):
-        alone = max(stable, key=lambda c: shares[c, axis])
-        if shares[alone, axis] >= 1 - COMPOUND_SHARE:
-            result[name] = posterior.beats(best, alone)
-    return result
-
-
 def _proposal(
-    experiment: Experiment,
-    posterior: Posterior,
-    order: Sequence[int],
-    best_set: Sequence[int],
-    top: Comparison,
-    seen: Sequence[Observation],
+    experiment: Experiment, fit: Fit, best_set: Sequence[int], seen: Sequence[Observation]
 ) -> tuple[int | None, float | None]:
-    """Seeds per candidate of the best set that would show its lead, and what they would cost.
-
-    Without repeated seeds, the noise is what the surface believes it to be.
-    """
-    rivals = [c for c in order if c in best_set[1:]]
-    if not rivals:
+    """Seeds per candidate of the best set that would show its lead at the budget, and their cost."""
+    if len(best_set) == 1:
         return None, None
-    gap = float(posterior.mean[best_set[0]] - posterior.mean[rivals[0]])
-    wanted = seeds_to_decide(gap, top.variance if top.freedom else posterior.noise, CONFIDENCE)
+    values = fit.posterior(worths(experiment, (experiment.budget,))).mean
+    gap = float(values[best_set[0]] - max(values[c] for c in best_set[1:]))
+    wanted = seeds_to_decide(gap, fit.deviation**2, CONFIDENCE)
     if math.isinf(wanted):
         return None, None
     last = len(experiment.rungs) - 1
@@ -196,26 +157,26 @@ def _proposal(
     return int(wanted), float(flops)
 
 
-def _scores(
-    usable: Sequence[Observation], order: Sequence[int], reached: dict[int, int]
-) -> list[CandidateScore]:
+def _scores(usable: Sequence[Observation], worth: Mapping[int, float]) -> list[CandidateScore]:
+    own = {c: [o for o in usable if o.candidate == c] for c in worth}
+    reached = {c: max(o.rung for o in rows) for c, rows in own.items() if rows}
     rungs = set(reached.values())
     accuracy = {rung: _compare(usable, rung, "accuracy") for rung in rungs}
     loss = {rung: _compare(usable, rung, "loss") for rung in rungs}
     result = []
-    for candidate in order:
+    for candidate in sorted(reached, key=lambda c: (-reached[c], -worth[c])):
         rung = reached[candidate]
-        own = [o for o in usable if o.candidate == candidate and o.rung == rung]
+        rows = [o for o in own[candidate] if o.rung == rung]
         i = accuracy[rung].candidates.index(candidate)
         result.append(
             CandidateScore(
                 candidate=candidate,
                 rung=rung,
-                epochs=own[0].epochs,
-                seeds=len(own),
-                accuracy=float(np.mean([o.accuracy for o in own])),
+                epochs=rows[0].epochs,
+                seeds=len(rows),
+                accuracy=float(np.mean([o.accuracy for o in rows])),
                 accuracy_stderr=float(accuracy[rung].standard_errors()[i]),
-                loss=float(np.mean([o.loss for o in own])),
+                loss=float(np.mean([o.loss for o in rows])),
                 loss_stderr=float(loss[rung].standard_errors()[i]),
                 adjusted_accuracy=float(accuracy[rung].means[i]),
             )

@@ -1,7 +1,9 @@
-"""Acquisition: the value of further trainings for the decision, by their knowledge gradient per FLOP.
+"""Acquisition: what further trainings are worth for the decision, per training FLOP.
 
-The knowledge gradient of a training is how much better the final choice is expected to be once its result
-is known (Frazier, Powell & Dayanik 2009, INFORMS J. Computing 21, for correlated posteriors).
+Before any value is seen, trainings are valued by how much they lower the expected variance of the decision's
+contrasts (V-optimal, greedy; Fedorov 1972, Krause & Guestrin 2007). After that the *knowledge gradient* of a
+training is how much better the final choice is expected to be once its result is known (Frazier, Powell &
+Dayanik 2009, INFORMS J. Computing 21, for correlated beliefs).
 """
 
 from __future__ import annotations
@@ -13,75 +15,126 @@ from scipy import stats
 
 from scaler.execution.protocol import Experiment, TrialSpec
 from scaler.execution.training_cost import Reached
-from scaler.search.inference.surface import Array, Posterior, Surface, Values
+from scaler.search.inference.law import Fit, Law, Values
+from scaler.search.inference.law_settings import spread_settings
+from scaler.search.inference.posterior import Posterior
+from scaler.search.inference.questions import Array, Questions
 
-#: Equally likely values of a standard normal variable.
-_NODES = stats.norm.ppf((np.arange(32) + 0.5) / 32)
+#: Cells of a standard normal variable, to its far tails: their probabilities, and its mean in each.
+_EDGES = np.concatenate([[-np.inf], np.linspace(-4.0, 4.0, 49), [np.inf]])
+_MASSES = np.diff(stats.norm.cdf(_EDGES))
+_NODES = -np.diff(stats.norm.pdf(_EDGES)) / _MASSES
+#: Settings over which a first design is averaged (a power of 2).
+_FIRST_SETTINGS = 32
 
 
-def expected_regret(posterior: Posterior, stable: Sequence[int]) -> float:
-    """How much better than the posterior's choice the best of the stable candidates is expected to be."""
-    draws = posterior.draws[:, stable]
-    return float(np.mean(draws.max(axis=1) - draws[:, posterior.mean[stable].argmax()]))
+def expected_regret(posterior: Posterior) -> float:
+    """How much better than the best mean the best answer is expected to be."""
+    draws = posterior.draws
+    return float(np.mean(draws.max(axis=1) - draws[:, posterior.mean.argmax()]))
+
+
+def trial_cost(experiment: Experiment, trial: TrialSpec, reached: Reached) -> float:
+    """Training FLOPs from where a training stands up to the trial's rung."""
+    rung = reached.get((trial.candidate, trial.seed_index), -1)
+    done = experiment.rungs[rung] if rung >= 0 else 0
+    return experiment.epoch_flops[trial.candidate] * (experiment.rungs[trial.rung] - done)
 
 
 def options_of(
-    experiment: Experiment,
-    reached: Reached,
-    stable: Sequence[int],
-    rungs: Sequence[int],
-    left: float,
-) -> tuple[list[TrialSpec], Array]:
-    """Trainings to one of ``rungs`` that could come next and that the budget allows, and their FLOPs."""
-    options, costs = [], []
-    for candidate in stable:
-        begun = [r for r in range(experiment.max_seeds) if (candidate, r) in reached]
-        fresh = [r for r in range(experiment.max_seeds) if (candidate, r) not in reached][:1]
+    experiment: Experiment, reached: Reached, networks: Sequence[int], rungs: Sequence[int]
+) -> list[TrialSpec]:
+    """Trials to one of ``rungs`` that could come next: every begun training further, and one further seed."""
+    options = []
+    for network in networks:
+        begun = [s for s in range(experiment.max_seeds) if (network, s) in reached]
+        fresh = [s for s in range(experiment.max_seeds) if (network, s) not in reached][:1]
         for seed_index in begun + fresh:
-            rung = reached.get((candidate, seed_index), -1)
-            done = experiment.rungs[rung] if rung >= 0 else 0
-            for target in (target for target in rungs if target > rung):
-                cost = experiment.epoch_flops[candidate] * (experiment.rungs[target] - done)
-                if cost <= left:
-                    options.append(TrialSpec(candidate, seed_index, target))
-                    costs.append(cost)
-    return options, np.array(costs)
+            rung = reached.get((network, seed_index), -1)
+            options += [TrialSpec(network, seed_index, target) for target in rungs if target > rung]
+    return options
+
+
+def v_optimal(
+    octaves: Array, cost: Array, contrasts: Questions, flops: float, networks: Sequence[int]
+) -> list[int]:
+    """Networks to train once, that lower the contrasts' expected variance most per FLOP, one after the other.
+
+    Every setting of the law counts alike: by the part of its own variance that is left.
+
+    Args:
+        octaves: ``[I, 3]`` of all networks; ``cost``: ``[I]``, FLOPs of a full training.
+        contrasts: what the decision turns on.
+        flops: to be spent at the most.
+        networks: those that may be trained.
+    """
+    law = Law(octaves, settings=spread_settings(_FIRST_SETTINGS))
+    asked = values_asked([TrialSpec(network, 0, 0) for network in networks])
+    about, between = law.crossed(contrasts, asked), law.covariance(asked, asked)
+    before = np.trace(law.latent(contrasts, contrasts), axis1=1, axis2=2)
+    price, idle = cost[list(networks)], np.ones(len(networks), dtype=bool)
+    chosen: list[int] = []
+    while (idle & (price <= flops)).any():
+        variance = np.maximum(np.diagonal(between, axis1=1, axis2=2), 1e-12)
+        lowered = ((about**2).sum(axis=1) / variance / before[:, None]).mean(axis=0)
+        if not chosen:  # one value tells of no difference, only two do: begin with the cheapest
+            lowered = np.ones(len(networks))
+        best = int(np.where(idle & (price <= flops), lowered / price, -1.0).argmax())
+        chosen.append(networks[best])
+        idle[best] = False
+        flops -= float(price[best])
+        moved, known = about[:, :, best], between[:, :, best]
+        scale = variance[:, best, None, None].copy()
+        about = about - moved[:, :, None] * known[:, None] / scale
+        between = between - known[:, :, None] * known[:, None] / scale
+    return chosen
 
 
 def most_valuable(
-    surface: Surface,
-    values: Values,
-    mean: Array,
-    options: list[TrialSpec],
-    costs: Array,
-    left: float,
-    batch: int,
+    fit: Fit, decision: Questions, options: Sequence[TrialSpec], cost: Array, left: float, batch: int
 ) -> list[TrialSpec]:
-    """Options with the largest knowledge gradient per FLOP, each as if those before it were known."""
-    asked = Values(
-        candidate=np.array([o.candidate for o in options]),
-        seed_index=np.array([o.seed_index for o in options]),
-        rung=np.array([o.rung for o in options]),
-        value=np.zeros(len(options)),
-    )
-    about, between = surface.predict(values, asked)
-    chosen: list[TrialSpec] = []
+    """Options with the largest knowledge gradient per FLOP, each as if those before it were known.
+
+    Args:
+        fit: what is known.
+        decision: the answers of which the largest is chosen.
+        options: trials, and their ``cost`` ``[A]`` in FLOPs.
+        left: FLOPs to be spent at the most.
+        batch: trials at the most, one of each training.
+    """
+    affordable = cost <= left
+    options, price = [o for o, fits in zip(options, affordable, strict=True) if fits], cost[affordable]
+    if not options:
+        return []
+    mean = fit.posterior(decision).mean
+    about, between = fit.predict(decision, values_asked(options))
+    training = np.array([(o.candidate, o.seed_index) for o in options])
     idle = np.ones(len(options), dtype=bool)
-    while len(chosen) < batch and (idle & (costs <= left)).any():
+    chosen: list[TrialSpec] = []
+    while len(chosen) < batch and (idle & (price <= left)).any():
         deviation = np.sqrt(np.maximum(np.diag(between), 1e-15))
-        gain = _knowledge_gradient(mean, (about / deviation).T)
-        best = int(np.where(idle & (costs <= left), gain / costs, -1.0).argmax())
+        gain = knowledge_gradient(mean, (about / deviation).T)
+        best = int(np.where(idle & (price <= left), gain / price, -1.0).argmax())
         chosen.append(options[best])
-        left -= float(costs[best])
-        same = (asked.candidate == asked.candidate[best]) & (asked.seed_index == asked.seed_index[best])
-        idle &= ~same
+        left -= float(price[best])
+        idle &= (training != training[best]).any(axis=1)
         moved, known = about[:, best] / deviation[best], between[:, best] / deviation[best]
         about, between = about - np.outer(moved, known), between - np.outer(known, known)
     return chosen
 
 
-def _knowledge_gradient(mean: Array, moves: Array) -> Array:
+def values_asked(trials: Sequence[TrialSpec]) -> Values:
+    """Values that these trials would give, not yet known."""
+    return Values(
+        network=np.array([t.candidate for t in trials], dtype=np.int64),
+        seed_index=np.array([t.seed_index for t in trials], dtype=np.int64),
+        rung=np.array([t.rung for t in trials], dtype=np.int64),
+        value=np.zeros(len(trials)),
+    )
+
+
+def knowledge_gradient(mean: Array, moves: Array) -> Array:
     """``[A]``: expected gain of the best mean when option ``a`` moves the means by ``moves[a] * z``."""
     after = mean + moves[:, None, :] * _NODES[None, :, None]
-    gain: Array = after.max(axis=2).mean(axis=1) - mean.max()
+    gain: Array = after.max(axis=2) @ _MASSES - mean.max()
     return np.maximum(gain, 0.0)

@@ -1,7 +1,7 @@
 """Ours for trainings whose early epochs tell: any training, short or long, that betters the decision most.
 
-After a first rung of every candidate, a :class:`~scaler.search.inference.surface.Surface` says what is
-believed of a full training. An option is a training continued to any higher rung, or a further seed; those
+After a first rung of every candidate, the law (:mod:`scaler.search.inference.law`) says what is believed of
+full trainings. An option is a training continued to any higher rung, or a further seed; those
 with the largest knowledge gradient per FLOP are trained.
 """
 
@@ -14,8 +14,13 @@ import numpy as np
 
 from scaler.execution.protocol import Experiment, Observation, TrialSpec
 from scaler.execution.training_cost import exhaustive_flops, highest_rungs, spent_flops
-from scaler.search.inference.surface import surface_of, values_of
-from scaler.search.strategies.acquisition import expected_regret, most_valuable, options_of
+from scaler.search.inference.decision import fit_experiment, stable_worths
+from scaler.search.strategies.acquisition import (
+    expected_regret,
+    most_valuable,
+    options_of,
+    trial_cost,
+)
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,10 @@ class Racing:
 
     def budget(self, experiment: Experiment) -> float:
         """The most training FLOPs that will be spent."""
-        first = sum(experiment.epoch_flops) * experiment.rungs[0]
+        first = sum(experiment.epoch_flops[: len(experiment.shares)]) * experiment.rungs[0]
         return max(
             self.budget_fraction * exhaustive_flops(experiment),
-            first + max(experiment.epoch_flops) * experiment.rungs[-1],
+            first + max(experiment.epoch_flops[: len(experiment.shares)]) * experiment.rungs[-1],
         )
 
     def ask(self, experiment: Experiment, seen: Sequence[Observation]) -> list[TrialSpec]:
@@ -48,16 +53,13 @@ class Racing:
         first = [TrialSpec(c, 0, 0) for c in range(len(experiment.shares)) if (c, 0) not in reached]
         if first:
             return first
-        values = values_of(seen)
-        if len(values.value) == 0:
+        fit = fit_experiment(experiment, seen)
+        if fit is None:
             return []
-        surface = surface_of(experiment)
-        posterior, weights = surface.fit(values)
-        stable = sorted(set(values.candidate.tolist()))
+        eligible, worths = stable_worths(experiment, {o.candidate for o in seen if o.state == "diverged"})
         left = self.budget(experiment) - spent_flops(experiment, reached)
-        options, costs = options_of(experiment, reached, stable, range(len(experiment.rungs)), left)
-        if expected_regret(posterior, stable) < self.tolerance or not options:
+        options = options_of(experiment, reached, eligible, range(len(experiment.rungs)))
+        cost = np.array([trial_cost(experiment, option, reached) for option in options])
+        if expected_regret(fit.posterior(worths)) < self.tolerance:
             return []
-        mean = np.where(np.isin(np.arange(len(posterior.mean)), stable), posterior.mean, -np.inf)
-        likeliest = surface.only(int(weights.argmax()))
-        return most_valuable(likeliest, values, mean, options, costs, left, self.batch)
+        return most_valuable(fit, worths, options, cost, left, self.batch)

@@ -1,0 +1,299 @@
+"""How accuracy grows along each axis: a Gaussian process about an additive law with diminishing returns.
+
+A network lies at ``x = (x_d, x_w, x_r)``, its *octaves*: ``x_k = e_k log2(m_k)`` for an effective
+multiplier ``m_k`` along an axis that costs FLOPs as its power ``e_k``, so one octave is one doubling of
+FLOPs and the base lies at 0. A value of network ``i`` with the seeds of index ``s`` at rung ``k`` is
+modelled as
+
+    level(k) + fidelity_correlation(k) latent(i) + fidelity_bias(i, k) + seed_effect(s, k) + noise(i, s, k)
+    latent(i) = sum_j g_j h(x_ij; a_j) + discrepancy(x_i) + own(i),      h(x; a) = (1 - 2^(-a x)) / (a ln 2)
+
+``h`` has slope 1 at the base and ``2^(-a x)`` at ``x``: it is ``E + A m^-p`` written for its slope at the
+base instead of its size, and a straight line for ``a = 0``. The slopes ``g`` are alike beforehand but may
+be negative; ``discrepancy`` is any smooth function (what the additive law gets wrong), ``own`` a network's
+own part (odd sizes of maps, rounding). ``fidelity_bias`` is what short trainings get wrong, slopes and all: a
+random walk in log(epochs) that is 0 at the last rung; ``fidelity_correlation`` is how much of the latent
+value shows at a rung. ``seed_effect`` is shared by all networks of a seed index, so comparisons are paired.
+``noise`` drifts along a training and has a part of each rung alone.
+
+Given the exponents ``a`` and the sizes of all parts, everything is linear and normal. These settings are not
+estimated but averaged over: points that fill their space, each weighted by its marginal likelihood with the
+noise's scale integrated out (Rasmussen & Williams 2006, sections 2.7 and 5.2; O'Hagan 1978 for the
+discrepancy). The additive form: Chinchilla (arXiv 2203.15556) and SoViT (arXiv 2305.13035); exponents on
+points rather than by descent: variable projection (Golub & Pereyra 1973).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from scaler.search.inference.law_settings import (
+    SIZES,
+    Settings,
+    bearing,
+    enough,
+    normalised,
+    settings_at,
+    spread_places,
+    spread_settings,
+)
+from scaler.search.inference.posterior import Posterior, mixed
+from scaler.search.inference.questions import Array, Indices, Questions, directions, latent_values, returns
+
+#: Rounds of further settings, until as many bear the weight as ``law_settings.ENOUGH`` asks for.
+ROUNDS = 3
+#: Networks this far apart, in octaves, are no more than loosely related in what the law gets wrong.
+LENGTH = 1.5
+#: Variance of the seed effect, against that of noise.
+SEED_EFFECT = 1.0
+#: A network's own part of the fidelity bias, against noise (standard deviations).
+OWN_BIAS = 0.5
+#: Variance of levels: so large that only differences within a rung count.
+LEVEL = 1e4
+#: Settings of less weight than this, against the largest, are left out after a fit.
+NEGLIGIBLE = 1e-3
+
+
+@dataclass(frozen=True)
+class Values:
+    """Observed values by network, seed index and rung, four arrays ``[N]``; larger is better."""
+
+    network: Indices
+    seed_index: Indices
+    rung: Indices
+    value: Array
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Questions as covariances need them: features of the law ``[M, T, 3]`` and what settings do not
+    change."""
+
+    questions: Questions
+    law: Array
+
+
+class Law:
+    """The model for networks at ``octaves`` ``[I, 3]`` and rungs (epochs, ascending).
+
+    Covariances are ``[M, ., .]``, one per setting, in units of the noise's variance.
+    """
+
+    def __init__(self, octaves: Array, rungs: Sequence[int] = (1,), settings: Settings | None = None) -> None:
+        self.octaves = np.asarray(octaves, dtype=float)
+        self.rungs = tuple(rungs)
+        self.settings = settings or spread_settings()
+        epochs = np.log(np.array(rungs, dtype=float))
+        way = (epochs[-1] - epochs) / max(epochs[-1] - epochs[0], 1e-9)
+        self._way = np.minimum.outer(way, way)
+        s = self.settings
+        self._fidelity_correlation = np.cos(s.turn[:, None] * way)
+        spread = 1 + s.growth[:, None] * way
+        drift = s.memory[:, None, None] ** np.abs(np.subtract.outer(way, way))
+        apart = s.apart[:, None, None]
+        self._noise = spread[:, :, None] * spread[:, None] * ((1 - apart) * drift + apart * np.eye(len(way)))
+
+    def some(self, which: Indices) -> Law:
+        """The model with some of its settings."""
+        return Law(self.octaves, self.rungs, self.settings.some(which))
+
+    def networks(self, which: Indices) -> Questions:
+        """The latent values of networks, own parts included."""
+        return latent_values(self.octaves[which], np.asarray(which, dtype=np.int64))
+
+    def _side(self, questions: Questions) -> _Side:
+        bought = returns(questions.octaves, self.settings.exponents[:, None, :])
+        return _Side(questions, self.settings.slope[:, None, None] * (questions.weights @ bought))
+
+    def latent(self, a: Questions, b: Questions) -> Array:
+        """``[M, T_a, T_b]`` between questions."""
+        return self._latent(self._side(a), self._side(b))
+
+    def _latent(self, a: _Side, b: _Side) -> Array:
+        s = self.settings
+        alike = s.alike[:, None, None]
+        law = alike * a.law.sum(axis=2)[:, :, None] * b.law.sum(axis=2)[:, None]
+        law += (1 - alike) * (a.law @ np.swapaxes(b.law, 1, 2))
+        smooth, same = _kernels(a.questions, b.questions)
+        return np.asarray(law + s.discrepancy[:, None, None] ** 2 * smooth + s.own[:, None, None] ** 2 * same)
+
+    def crossed(self, questions: Questions, values: Values) -> Array:
+        """``[M, T, N]`` between questions and values (their ``value`` is not looked at)."""
+        latent = self.latent(questions, self.networks(values.network))
+        return np.asarray(latent * self._fidelity_correlation[:, None, values.rung])
+
+    def covariance(self, a: Values, b: Values) -> Array:
+        """``[M, N_a, N_b]`` between values (not between what they estimate)."""
+        sides = self._side(self.networks(a.network)), self._side(self.networks(b.network))
+        same_seed = a.seed_index[:, None] == b.seed_index
+        same_network = a.network[:, None] == b.network
+        rungs = (slice(None), *np.ix_(a.rung, b.rung))
+        shared = SEED_EFFECT * same_seed + (same_seed & same_network)
+        shown = self._fidelity_correlation[:, a.rung, None] * self._fidelity_correlation[:, None, b.rung]
+        level = LEVEL * (a.rung[:, None] == b.rung)
+        total: Array = shown * self._latent(*sides) + self._noise[rungs] * shared + level
+        way = self._way[np.ix_(a.rung, b.rung)]
+        if way.any():
+            slopes = sides[0].law @ np.swapaxes(sides[1].law, 1, 2)
+            size = self.settings.fidelity_bias[:, None, None] ** 2
+            total += size * (slopes + OWN_BIAS**2 * same_network) * way
+        return np.asarray(total)
+
+    def fit(self, values: Values) -> Fit:
+        """The model after seeing the values, averaged over its settings as they are."""
+        return self._fitted(values, *self._explain(values), np.zeros(len(self.settings)))
+
+    def _explain(self, values: Values) -> tuple[Array, Array, Array]:
+        """Of every setting: root of the values' covariance, root^-1 value, log marginal likelihood."""
+        y, freedom = _within_rungs(values)
+        root: Array = np.asarray(np.linalg.cholesky(self.covariance(values, values)), dtype=float)
+        scaled = _solve(root, np.broadcast_to(y[:, None], (len(root), len(y), 1)))[:, :, 0]
+        logs = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+        return root, scaled, -logs - freedom / 2 * np.log((scaled**2).sum(axis=1) + 1e-12)
+
+    def _fitted(self, values: Values, root: Array, scaled: Array, likelihood: Array, prior: Array) -> Fit:
+        """With ``prior``: ``[M]``, log weights beforehand."""
+        freedom = max(_within_rungs(values)[1], 1)
+        weights = normalised(likelihood + prior)
+        additive = float(weights[self.settings.discrepancy == 0].sum())
+        kept = np.flatnonzero(weights >= NEGLIGIBLE * weights.max())
+        noise = ((scaled[kept] ** 2).sum(axis=1) + 1e-12) / freedom
+        part = weights[kept] / weights[kept].sum()
+        return Fit(self.some(kept), values, part, root[kept], scaled[kept], noise, freedom, additive)
+
+
+def fit_law(octaves: Array, values: Values, rungs: Sequence[int] = (1,)) -> Fit:
+    """The law of networks at ``octaves`` ``[I, 3]`` after seeing values, over as many settings as it takes.
+
+    Where values say much, few of the spread settings bear the weight. Then further ones are placed about
+    those that do, and all are weighted against the mixture that they were drawn from (adaptive importance
+    sampling with deterministic mixture weights, Cornuet et al. 2012).
+    """
+    places = spread_places()
+    groups: list[tuple[Array, Array]] = [(np.zeros(SIZES), np.ones(SIZES))]
+    likelihood = Law(octaves, rungs, settings_at(places))._explain(values)[2]
+    prior = np.zeros(len(places))
+    while len(groups) <= ROUNDS and not enough(likelihood + prior):
+        centre, spread = bearing(places, likelihood + prior)
+        groups.append((centre, spread))
+        further = centre + spread * spread_places(seed=len(groups))
+        places = np.vstack([places, further])
+        more = Law(octaves, rungs, settings_at(further))._explain(values)[2]
+        likelihood = np.concatenate([likelihood, more])
+        mixture = [stats.norm.logpdf(places, c, s).sum(axis=1) for c, s in groups]
+        prior = stats.norm.logpdf(places).sum(axis=1) - np.logaddexp.reduce(mixture, axis=0)
+    weights = likelihood + prior
+    best = np.flatnonzero(weights >= weights.max() + np.log(NEGLIGIBLE))
+    additive = float(normalised(weights)[settings_at(places).discrepancy == 0].sum())
+    law = Law(octaves, rungs, settings_at(places[best]))
+    return replace(law._fitted(values, *law._explain(values), prior[best]), additive=additive)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The law after seeing values.
+
+    Attributes:
+        law: with the settings that are left; ``weights``: ``[M]``, theirs.
+        values: what was seen.
+        root: ``[M, N, N]``, of the values' covariance; ``scaled``: ``[M, N]``, root^-1 value.
+        noise: ``[M]``, variance of full trainings of a network about its latent value, seed effect left out.
+        freedom: degrees of freedom of that estimate.
+        additive: probability that the law suffices without a discrepancy (before: ``law_settings.ADDITIVE``).
+    """
+
+    law: Law
+    values: Values
+    weights: Array
+    root: Array
+    scaled: Array
+    noise: Array
+    freedom: int
+    additive: float
+
+    def _known(self, cross: Array) -> tuple[Array, Array]:
+        """Means ``[M, T]`` and what is known ``[M, N, T]`` for covariances ``[M, T, N]`` with the values."""
+        known = _solve(self.root, np.swapaxes(cross, 1, 2))
+        return np.einsum("mnt,mn->mt", known, self.scaled), known
+
+    def mean(self, questions: Questions) -> Array:
+        """``[T]``: expected answers to the questions; cheaper than the whole posterior."""
+        return np.asarray(self.weights @ self._known(self.law.crossed(questions, self.values))[0])
+
+    def posterior(self, questions: Questions) -> Posterior:
+        """What is believed of the questions."""
+        means, known = self._known(self.law.crossed(questions, self.values))
+        left = self.law.latent(questions, questions) - np.swapaxes(known, 1, 2) @ known
+        return Posterior(self.weights, means, left * self.noise[:, None, None], self.freedom)
+
+    def predict(self, questions: Questions, asked: Values) -> tuple[Array, Array]:
+        """Covariances of questions with values asked for ``[T, A]``, and of these with each other ``[A, A]``.
+
+        They are over all settings: what a value tells of the settings counts too.
+        """
+        means, known = self._known(self.law.crossed(questions, self.values))
+        expected, predicted = self._known(self.law.covariance(asked, self.values))
+        scale = self.noise[:, None, None]
+        about = self.law.crossed(questions, asked) - np.swapaxes(known, 1, 2) @ predicted
+        between = self.law.covariance(asked, asked) - np.swapaxes(predicted, 1, 2) @ predicted
+        return (
+            mixed(self.weights, means, expected, scale * about),
+            mixed(self.weights, expected, expected, scale * between),
+        )
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of full trainings of a network about its latent value, seed effect left out."""
+        return float(np.sqrt(self.weights @ self.noise))
+
+    @property
+    def exponents(self) -> Array:
+        """``[3]``: expected exponents of depth, width, resolution."""
+        return np.asarray(self.weights @ self.law.settings.exponents)
+
+    def own_part(self, networks: Indices) -> float:
+        """Expected share of own parts (lumps of small maps) in the variance of these latent values."""
+        centred = np.eye(len(networks)) - 1 / len(networks)
+        asked = self.law.networks(networks).weighted(centred)
+        total = self.posterior(asked)
+        second = np.einsum("m,mtt->", self.weights, total.covariances) + self.weights @ (total.means**2).sum(
+            1
+        )
+        own = self.weights @ (self.law.settings.own**2 * self.noise) * (len(networks) - 1)
+        return float(min(own / max(second, 1e-300), 1.0))
+
+
+def _solve(root: NDArray[Any], right: NDArray[Any]) -> Array:
+    return np.asarray(np.linalg.solve(root, right))
+
+
+def _within_rungs(values: Values) -> tuple[Array, int]:
+    """Values less the mean of their rung, and the degrees of freedom left."""
+    y = values.value.copy()
+    rungs = np.unique(values.rung)
+    for rung in rungs:
+        at = values.rung == rung
+        y[at] -= y[at].mean()
+    return y, len(y) - len(rungs)
+
+
+def _kernels(a: Questions, b: Questions) -> tuple[Array, Array]:
+    """Between questions, ``[T_a, T_b]`` each: of a discrepancy of size 1, and of own parts of size 1."""
+    squares = ((a.octaves[:, None] - b.octaves) ** 2).sum(axis=-1)
+    same = (a.network[:, None] == b.network) & (a.network[:, None] >= 0)
+    smooth = a.weights @ np.exp(-squares / (2 * LENGTH**2)) @ b.weights.T
+    return smooth, np.asarray(a.weights @ same @ b.weights.T)
+
+
+def best_directions(fit: Fit, size: float, divisions: int = 10) -> Array:
+    """``[2000, 3]``: shares of the best direction at ``size`` times the base's FLOPs, in draws of what is
+    believed."""
+    shares = directions(divisions)
+    posterior = fit.posterior(latent_values(shares * np.log2(size)))
+    return np.asarray(shares[posterior.draws.argmax(axis=1)])

@@ -1,0 +1,86 @@
+"""Ours, and the default: networks on and off the budget, chosen for what they tell of the law of growth.
+
+At the budget all ways to spend it lie close together; how accuracy grows along each axis shows in networks
+that differ more: some smaller, some larger, one axis up and another down. So any network of the experiment
+may be trained, and the decision is the candidate whose direction is worth most on the way to larger sizes
+(:func:`~scaler.search.inference.decision.worths`).
+
+1. A first design, before any value is seen: the trainings that tell most beforehand.
+2. The knowledge gradient per FLOP: further networks and further seeds, in batches.
+3. Confirmation: the last of the budget trains the believed best candidate itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scaler.execution.protocol import Experiment, Observation, TrialSpec
+from scaler.execution.training_cost import exhaustive_flops, highest_rungs, spent_flops
+from scaler.search.inference.decision import contrasts, fit_experiment, full_cost, octaves_of, stable_worths
+from scaler.search.strategies.acquisition import (
+    expected_regret,
+    most_valuable,
+    options_of,
+    trial_cost,
+    v_optimal,
+)
+
+
+@dataclass(frozen=True)
+class LawOfGrowth:
+    """Trains few networks, each in full, and stops when the decision no longer changes.
+
+    Attributes:
+        budget_fraction: training FLOPs as a part of exhaustive search's (every candidate, seed and epoch).
+        off_budget: networks off the budget may be trained; without, only candidates.
+        first: part of the FLOPs that goes to the first design.
+        batch: trainings asked for at once, so that this many workers have work.
+        tolerance: stop when perfect knowledge would better the choice by less (accuracy, in [0, 1]).
+    """
+
+    budget_fraction: float = 0.1
+    off_budget: bool = True
+    first: float = 0.5
+    batch: int = 2
+    tolerance: float = 0.0005
+    name: str = "law"
+
+    def ask(self, experiment: Experiment, seen: Sequence[Observation]) -> list[TrialSpec]:
+        """The first design, then the most valuable trainings, then the believed best candidate's own."""
+        reached, last = highest_rungs(seen), len(experiment.rungs) - 1
+        diverged = {o.candidate for o in seen if o.state == "diverged"}
+        design = [n for n in self.first_design(experiment) if n not in diverged]
+        if first := [TrialSpec(n, 0, last) for n in design if (n, 0) not in reached]:
+            return first
+        fit = fit_experiment(experiment, seen)
+        if fit is None:
+            return []
+        eligible, worths = stable_worths(experiment, diverged)
+        posterior = fit.posterior(worths)
+        left = self.budget_fraction * exhaustive_flops(experiment) - spent_flops(experiment, reached)
+        if expected_regret(posterior) < self.tolerance:
+            return []
+        best = eligible[int(posterior.mean.argmax())]
+        proof = [] if any(c == best for c, _ in reached) else [TrialSpec(best, 0, last)]
+        kept = sum(trial_cost(experiment, trial, reached) for trial in proof)
+        options = options_of(
+            experiment, reached, [n for n in self._networks(experiment) if n not in diverged], [last]
+        )
+        cost = np.array([trial_cost(experiment, option, reached) for option in options])
+        found = most_valuable(fit, worths, options, cost, left - kept, self.batch)
+        return found or [trial for trial in proof if trial_cost(experiment, trial, reached) <= left]
+
+    def first_design(self, experiment: Experiment) -> list[int]:
+        """Networks that are trained whatever comes, each with the first seed."""
+        flops = self.first * self.budget_fraction * exhaustive_flops(experiment)
+        cost = full_cost(experiment)
+        return v_optimal(
+            octaves_of(experiment), cost, contrasts(experiment), flops, self._networks(experiment)
+        )
+
+    def _networks(self, experiment: Experiment) -> list[int]:
+        """Those that may be trained."""
+        return list(range(len(experiment.epoch_flops) if self.off_budget else len(experiment.shares)))

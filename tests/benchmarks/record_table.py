@@ -1,0 +1,134 @@
+"""Record a table of trainings of networks on and off the budget, for replays.
+
+``python -m tests.benchmarks.record_table SPACE OUTPUT.csv --parts candidate:0-3,off:0-1,larger:0-1``
+trains the candidates of a search space, the networks off the budget, and the candidates' directions at
+``--larger`` times the base's FLOPs, each with the seeds of its part, to the last rung; every rung is kept.
+A training that is in ``OUTPUT.jsonl`` already is not done again, so that a recording goes on, also in
+several processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from scaler.execution.protocol import TrialSpec
+from scaler.execution.proxy_training import ProxyTraining
+from scaler.networks.spec import NetworkSpec
+from scaler.replay.table import Recorded, recorded_frame, write_table
+from scaler.scaling.shares import Shares
+from scaler.search.candidates.enumeration import enumerate_candidates
+from scaler.search.candidates.grid import grid_points
+from scaler.search.candidates.off_budget import Octaves, octaves, off_budget
+from scaler.search.candidates.problem import effective_shares, pose
+from scaler.search.candidates.realise import Target
+from scaler.search.space import Space, read_space
+from scaler.search.workload import Settings
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of the table; ``kind`` is ``candidate``, ``off`` or ``larger``."""
+
+    kind: str
+    name: str
+    shares: Shares | None
+    octaves: Octaves
+    spec: NetworkSpec
+
+
+def networks(space: Space, classes: int, pixels: int, larger: float) -> list[Network]:
+    """All networks, the candidates first: their numbers are those of a search."""
+    problem = pose(space, classes)
+    powers = problem.exponents
+
+    def of(kind: str, candidates: object) -> Iterator[Network]:
+        for c in candidates.kept:  # type: ignore[attr-defined]
+            shares, at = effective_shares(c, powers), octaves(c.proxy.effective, powers)
+            yield Network(kind, c.point.name, shares, at, c.proxy.spec)
+
+    target = Target(larger, space.tolerance)
+    points = grid_points(space.grid, larger, powers)
+    raised = enumerate_candidates(points, problem.native, problem.proxy, target, powers)
+    off = off_budget(problem.candidates, problem.proxy, powers, pixels)
+    return [
+        *of("candidate", problem.candidates),
+        *(Network("off", o.name, None, o.octaves, o.proxy.spec) for o in off),
+        *(n for n in of("larger", raised) if n.spec.resolution <= pixels),
+    ]
+
+
+def parts(text: str, found: list[Network]) -> list[tuple[int, int]]:
+    """(network, seed index) of ``candidate:0-3,off:0-1``, in this order."""
+    trials = []
+    for part in text.split(","):
+        kind, _, seeds = part.partition(":")
+        low, _, high = seeds.partition("-")
+        for seed in range(int(low), int(high or low) + 1):
+            trials += [(i, seed) for i, network in enumerate(found) if network.kind == kind]
+    return trials
+
+
+def main() -> None:
+    """Record, then write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("space")
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--parts", default="candidate:0-3,off:0-1,larger:0-1")
+    parser.add_argument("--larger", type=float, default=4.0)
+    parser.add_argument("--data-root", type=Path)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    space = read_space(asked.space)
+    request = Settings(data_root=asked.data_root).request(space)
+    data = request.load()
+    found = networks(space, len(data.classes), data.native_resolution, asked.larger)
+    largest = max(network.spec.resolution for network in found)
+    training = ProxyTraining(
+        tuple(network.spec for network in found),
+        space.recipe,
+        space.rungs,
+        replace(request, largest_resolution=largest),
+        0,
+        "auto",
+        asked.output.with_suffix(".checkpoints"),
+    )
+    log = asked.output.with_suffix(".jsonl")
+    for network, seed in parts(asked.parts, found):
+        if claimed(asked.output, network, seed):
+            continue
+        trial = TrialSpec(network, seed, len(space.rungs) - 1)
+        rows = [asdict(evaluation) for evaluation in training(trial)]
+        with log.open("a") as file:
+            file.write(json.dumps({"network": network, "seed_index": seed, "evaluations": rows}) + "\n")
+        training.checkpoint(trial).unlink(missing_ok=True)
+    write(asked.output, found, log)
+
+
+def claimed(output: Path, network: int, seed: int) -> bool:
+    """Whether another process does it, or has done it; if not, this one does from now on."""
+    folder = output.with_suffix(".claims")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        os.close(os.open(folder / f"{network}-{seed}", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return True
+    return False
+
+
+def write(output: Path, found: list[Network], log: Path) -> None:
+    """The table of all that was recorded so far."""
+    networks = [Recorded(n.kind, n.name, n.shares, n.octaves) for n in found]
+    trainings = [json.loads(line) for line in log.read_text().splitlines()]
+    command = f"python -m tests.benchmarks.record_table {output.stem}.yaml {output.name}"
+    write_table(recorded_frame(networks, trainings), output, command)
+
+
+if __name__ == "__main__":
+    main()
