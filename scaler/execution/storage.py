@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, quote_plus
 
 import filelock
@@ -55,7 +55,7 @@ def open_storage(address: str) -> BaseStorage:
         with reported(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             mend(path)
-            return JournalStorage(JournalFileBackend(address, lock_obj=_JournalLock(path)))  # type: ignore[arg-type]
+            return JournalStorage(_Journal(address, lock_obj=_JournalLock(path)))  # type: ignore[arg-type]
     try:
         options = (
             {"connect_args": {"timeout": SQLITE_PATIENCE}} if _file(address) else {"pool_pre_ping": True}
@@ -94,6 +94,12 @@ def persistently(address: str, leadership: Leadership, operation: Callable[[], T
         pause = min(2 * pause, LONGEST_PAUSE)
         with contextlib.suppress(SQLAlchemyError):
             leadership.hold()
+
+
+def together(storage: BaseStorage) -> contextlib.AbstractContextManager[None]:
+    """Write what follows at once, where the storage can: attributes and curves, which nobody waits for."""
+    journal = getattr(storage, "_backend", None)
+    return journal.together() if isinstance(journal, _Journal) else contextlib.nullcontext()
 
 
 def leadership(address: str, name: str) -> Leadership:
@@ -201,6 +207,27 @@ def _taken(name: str) -> UserError:
 
 
 # --- journals --------------------------------------------------------------------------------------------
+
+
+class _Journal(JournalFileBackend):
+    """A journal that can write several records at once: each write waits for the disk."""
+
+    _held: list[dict[str, Any]] | None = None
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        if self._held is None:
+            super().append_logs(logs)
+        else:
+            self._held += logs
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+        super().append_logs(held)
 
 
 class _JournalLock:

@@ -16,7 +16,7 @@ from dataclasses import astuple
 from typing import Any, TypeVar
 
 from optuna.distributions import IntDistribution
-from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
+from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from scaler.errors import UserError
 from scaler.execution.executors.executor import Failure
 from scaler.execution.protocol import Experiment, Observation, TrialSpec
-from scaler.execution.storage import leadership, open_storage, persistently
+from scaler.execution.storage import leadership, open_storage, persistently, together
 from scaler.execution.trials_table import observe
 from scaler.training.recipe import Evaluation
 
@@ -143,12 +143,14 @@ class Study:
     ) -> None:
         def write() -> None:
             # Done before, if the connection broke between the last write and the answer to it.
-            with contextlib.suppress(UpdateFinishedTrialError):
+            if self._storage.get_trial(trial_id).state.is_finished():
+                return
+            with together(self._storage):
                 for step, accuracy in (curve or {}).items():
                     self._storage.set_trial_intermediate_value(trial_id, step, accuracy)
                 for key, value in attributes.items():
                     self._storage.set_trial_user_attr(trial_id, key, value)
-                self._storage.set_trial_state_values(trial_id, state, values)
+            self._storage.set_trial_state_values(trial_id, state, values)
 
         self._do(write)
 

@@ -5,8 +5,8 @@
     python -m tests.benchmarks.kill_test postgres 50 cuts.csv      # connections cut, the server restarted
 
 A row per search: the disturbances it saw, its trials by state, epochs trained twice, and whether its answer
-is that of the undisturbed one, with every training once and nothing left running. Trainings are those of the
-tests' toy search, which sleep: what is tried is execution.
+is that of the undisturbed one, with every training once and nothing left running. Trainings are those of
+the tests' toy search, which sleep: what is tried is execution.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from scaler.execution.protocol import Observation
 from tests.execution import postgres, toy_search
 from tests.execution.toy_search import Toy, lead, noted
 
-EPOCH_SECONDS = 0.1
+EPOCH_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,8 @@ def main(kind: str, count: int, file: Path) -> None:
     table = pd.DataFrame([asdict(row) for row in rows])
     table.to_csv(file, index=False)
     good = table.equal.all() and not table.running.any()
-    print(
-        f"{table.disturbances.sum()} disturbances, {len(table)} searches: "
-        f"{'all as undisturbed' if good else 'NOT all as undisturbed'}"
-    )
+    verdict = "all as undisturbed" if good else "NOT all as undisturbed"
+    print(f"{table.disturbances.sum()} disturbances, {len(table)} searches: {verdict}")
     sys.exit(not good)
 
 
@@ -127,7 +125,7 @@ def disturber(kind: str, folder: Path) -> Iterator[Disturbed]:
 
 
 def kill_processes(folder: Path, draw: random.Random) -> tuple[str, int, int]:
-    """Start a search as often as it takes; every 0.2 to 2 seconds one of its processes that work dies."""
+    """Start a search as often as it takes; every 0.1 to 0.8 seconds one of its processes that work dies."""
     workers = leaders = 0
     while True:
         known = len(noted(folder))
@@ -135,9 +133,9 @@ def kill_processes(folder: Path, draw: random.Random) -> tuple[str, int, int]:
         while leader.poll() is None and len(noted(folder)) == known:
             time.sleep(0.02)
         while leader.poll() is None:
-            time.sleep(draw.uniform(0.2, 2))
+            time.sleep(draw.uniform(0.1, 0.8))
             at_work = sorted({entry[0] for entry in noted(folder)} & set(children(leader.pid)))
-            if draw.random() < 0.2:
+            if draw.random() < 0.1:
                 leader.kill()
                 leaders += 1
             elif at_work:
