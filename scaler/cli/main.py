@@ -15,10 +15,13 @@ import typer
 
 from scaler.cli.bases import bases
 from scaler.cli.data import data
+from scaler.cli.export import export
+from scaler.cli.inspect import inspect
 from scaler.cli.pareto import pareto
 from scaler.cli.plot import plot
 from scaler.cli.profile import profile
 from scaler.cli.replay import replay
+from scaler.cli.report import report
 from scaler.cli.scale import scale
 from scaler.cli.search import search
 from scaler.cli.spaces import spaces
@@ -38,8 +41,9 @@ def _program() -> None:
     """Keep ``scaler COMMAND`` even where one command alone is registered."""
 
 
-for command in (search, scale, pareto, plot, profile, replay, bases, spaces, data):
+for command in (search, scale, pareto, plot, report, export, profile, replay, bases, spaces, data):
     app.command()(command)
+app.add_typer(inspect)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

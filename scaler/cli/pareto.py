@@ -9,6 +9,7 @@ import typer
 
 from scaler.cli import options
 from scaler.cli.console import Output
+from scaler.errors import UserError
 
 
 def pareto(
@@ -27,12 +28,33 @@ def pareto(
             help="What counts: accuracy, flops, macs, params, activations, memory, latency.",
         ),
     ] = "accuracy,flops",
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="The plain rule: better by nothing is better. Default: only by its standard error.",
+        ),
+    ] = False,
+    published: Annotated[
+        bool,
+        typer.Option(
+            "--published", help="Published networks too (EfficientNet, ResNet, DenseNet, SENet ...)."
+        ),
+    ] = False,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="csv|json|md|latex",
+            help="Of the file; default: by the ending of --output, else csv.",
+        ),
+    ] = None,
     to: Annotated[
         Path | None,
         typer.Option(
             "--output",
             metavar="FILE",
-            help="CSV file to write; default: pareto.csv in the run, or in --results for several runs.",
+            help="File to write; default: pareto.csv in the run, or in --results for several runs.",
             rich_help_panel="Output",
         ),
     ] = None,
@@ -40,27 +62,52 @@ def pareto(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Print the Pareto table of one or several runs, and write it as CSV.
+    """Print the Pareto table of one or several runs, and write it as a file.
+
+    A network is dominated if another costs no more and is significantly more accurate.
 
     Example: scaler pareto effnet-b0-2x --objectives accuracy,flops,activations
     """
     from scaler.curves.pareto import parse_objectives
-    from scaler.files import csv_text, reported, write_bytes
-    from scaler.report.columns import CSV_FORMATS
-    from scaler.report.pareto_table import pareto_table
+    from scaler.files import reported, write_bytes
+    from scaler.report.pareto.formats import ENDINGS, TABLE_FORMATS
+    from scaler.report.pareto.table import pareto_table
     from scaler.report.run_tables import find_run
 
     output = Output(json, quiet)
-    chosen = [find_run(results, name) for name in run] if run else [find_run(results, None)]
-    output.note(f"Pareto table of {', '.join(str(one.path) for one in chosen)} on {objectives}")
-    table = pareto_table(chosen, parse_objectives(objectives))
+    kind = _format(form, to)
+    if run:
+        chosen = [find_run(results, name) for name in run]
+    else:
+        chosen = [] if published and not _any(results) else [find_run(results, None)]
+    places = [str(one.path) for one in chosen] + ["published networks"] * published
+    output.note(f"Pareto table of {', '.join(places)} on {objectives}")
+    table = pareto_table(chosen, parse_objectives(objectives), strict=strict, published=published)
     for sentence in table.notes:
         output.note(sentence)
-    path = to or (chosen[0].path if len(chosen) == 1 else results) / "pareto.csv"
+    path = to or (chosen[0].path if len(chosen) == 1 else results) / f"pareto{ENDINGS[kind]}"
     with reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, csv_text(table.frame, CSV_FORMATS).encode())
+    write_bytes(path, TABLE_FORMATS[kind](table.frame, table.columns).encode())
     where = {"runs": [str(one.path) for one in chosen], "file": str(path)}
     output.result({**where, **table.json()}, table.rich())
     count = int(table.frame["on_front"].sum())
     output.note(f"{count} of {len(table.frame)} networks are on the front (*); written to {path}")
+
+
+def _format(form: str | None, to: Path | None) -> str:
+    """The format asked for, or that of the file's ending."""
+    from scaler.report.pareto.formats import ENDINGS
+
+    kinds = {ending: kind for kind, ending in ENDINGS.items()}
+    kind = form or kinds.get(to.suffix if to else ".csv", "csv")
+    if kind not in ENDINGS:
+        raise UserError(f"--format {kind!r} is no table format: write one of {', '.join(ENDINGS)}")
+    return kind
+
+
+def _any(results: Path) -> bool:
+    """Whether there is a finished run to show."""
+    from scaler.runs import newest_finished
+
+    return any(newest_finished(results, kind) for kind in ("scale", "search"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -36,6 +37,7 @@ class DataSet:
         fingerprint: changes when an image, a label or a split changes.
         notes: what the user should know (a split that was made, images left out).
         render: gives a part at a resolution; use :meth:`part`.
+        files: of the images of each part, in their order, where every image is a file.
     """
 
     name: str
@@ -45,6 +47,7 @@ class DataSet:
     fingerprint: str
     notes: tuple[str, ...]
     render: Callable[[PartName, int], Part]
+    files: Mapping[PartName, tuple[Path, ...]] = field(default_factory=dict)
 
     def part(self, name: PartName, resolution: int) -> Part:
         """A part, resized once per resolution and cached on disk for other processes."""

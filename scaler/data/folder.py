@@ -98,6 +98,7 @@ def source(root: Path, *, name: str, seed: int = 0, skip_unreadable: bool = Fals
         notes=(*notes, *split_notes),
         draw=partial(_draw, root, {part: files.paths for part, files in parts.items()}),
         any_resolution=True,
+        files={part: tuple(root / path for path in files.paths) for part, files in parts.items()},
     )
 
 

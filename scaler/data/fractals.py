@@ -102,12 +102,35 @@ def source(settings: Settings | None = None, *, seed: int = 0) -> Source:
     )
 
 
+def masks(part: PartName, resolution: int, settings: Settings | None = None) -> Iterator[NDArray[np.bool_]]:
+    """Where the pattern is in the images of a part, known because it was drawn there.
+
+    Args:
+        part: of the data set.
+        resolution: of the masks, in pixels; that of the images drawn, for the very same points.
+        settings: what was drawn; None is the default.
+
+    Yields:
+        All masks of one class at a time, ``bool [images, resolution, resolution]``, in the order of the part.
+    """
+    for _, codes in _scenes(settings or Settings(), part, resolution):
+        yield codes > 0
+
+
 def _draw(settings: Settings, part: PartName, resolution: int) -> Iterator[NDArray[np.uint8]]:
     """All images of one class at a time."""
+    for paint, codes in _scenes(settings, part, resolution):
+        yield paint.on(codes)
+
+
+def _scenes(
+    settings: Settings, part: PartName, resolution: int
+) -> Iterator[tuple[_Paint, NDArray[np.int64]]]:
+    """Paint and map numbers of the images of one class at a time."""
     for parent in range(settings.parents):
         for child, maps in enumerate(_family(settings, parent)):
-            seed = derive(settings.seed, "images", part, parent, child)
-            yield _images(settings, maps, settings.images[part], resolution, np.random.default_rng(seed))
+            generator = np.random.default_rng(derive(settings.seed, "images", part, parent, child))
+            yield _scene(settings, maps, settings.images[part], resolution, generator)
 
 
 def _family(settings: Settings, parent: int) -> list[NDArray[np.float64]]:
@@ -182,14 +205,14 @@ def _framed(
     return (x - (left + right) / 2) * scale, (y - (top + bottom) / 2) * scale
 
 
-def _images(
+def _scene(
     settings: Settings,
     maps: NDArray[np.float64],
     count: int,
     resolution: int,
     generator: np.random.Generator,
-) -> NDArray[np.uint8]:
-    """``count`` images of one class, ``uint8 [count, resolution, resolution, 3]``."""
+) -> tuple[_Paint, NDArray[np.int64]]:
+    """Paint of ``count`` images of one class, and codes as :meth:`_Paint.on` takes them."""
     jittered = maps * (1 + settings.jitter * generator.uniform(-1, 1, (count, *maps.shape)))
     turn = generator.uniform(-settings.turn, settings.turn, (count, 1)).astype(np.float32)
     zoom = generator.uniform(*settings.zoom, (count, 1)).astype(np.float32)
@@ -205,7 +228,7 @@ def _images(
     codes = np.zeros((count, resolution, resolution), dtype=np.int64)
     place = (image, (row[inside] * resolution).astype(int), (column[inside] * resolution).astype(int))
     codes[place] = last[inside] + 1
-    return paint.on(codes)
+    return paint, codes
 
 
 @dataclass(frozen=True)

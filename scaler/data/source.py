@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ class Source:
         notes: what the user should know.
         draw: gives the images of a part, in order, some at a time, as ``uint8 [n, R, R, 3]``. Can be pickled.
         any_resolution: ``draw`` takes any resolution; otherwise only the native one.
+        files: of the images of each part, where every image is a file.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Source:
     notes: tuple[str, ...]
     draw: Callable[[PartName, int], Iterator[NDArray[np.uint8]]]
     any_resolution: bool = False
+    files: Mapping[PartName, tuple[Path, ...]] = field(default_factory=dict)
 
 
 def data_set(source: Source, largest_resolution: int, *, allow_upsampling: bool = False) -> DataSet:
@@ -66,6 +69,7 @@ def data_set(source: Source, largest_resolution: int, *, allow_upsampling: bool 
         fingerprint=source.fingerprint,
         notes=notes,
         render=partial(_render, source, allow_upsampling),
+        files=source.files,
     )
 
 

@@ -47,11 +47,13 @@ def simulated_plan(strategy: Strategy, experiment: Experiment, images: int) -> P
 def simulated_course(strategy: Strategy, experiment: Experiment, images: int) -> list[Observation]:
     """Run a strategy on made-up accuracies.
 
-    The made-up networks differ by half a point and their seeds by one, as in a short proxy.
+    As in a short proxy: a doubling of FLOPs buys three points, networks differ by half a point beside that,
+    and their seeds by one.
     """
     noise = np.random.default_rng(experiment.seed)
     count, rungs = len(experiment.epoch_flops), experiment.rungs
     level = 0.6 + 0.005 * noise.standard_normal(count)
+    level += 0.03 * np.array([sum(at) for at in experiment.octaves] or [0.0] * count)
     effect = SIMULATED_DEVIATION * noise.standard_normal((count, experiment.max_seeds, len(rungs)))
     seen: dict[tuple[int, int, int], Observation] = {}
     for _ in range(MOST_ROUNDS):

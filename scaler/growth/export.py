@@ -1,24 +1,29 @@
-"""Networks out of a scaling: specs as YAML, trained proxies as state dicts, and both back in Python.
+"""Networks out of a scaling: specs as YAML, trained proxies as safetensors, and both back in Python.
 
 ``networks/NAME.yaml`` is the network at its own size, to be trained in earnest; ``NAME-proxy.yaml`` and
-``NAME-proxy.pt`` are the small one that was trained in its place.
+``NAME-proxy.safetensors`` are the small one that was trained in its place. ``preprocessing.json`` holds the
+labels and the normalisation of the data.
 """
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 from scaler.errors import UserError
 from scaler.execution.protocol import TrialSpec
 from scaler.execution.proxy_training import ProxyTraining
-from scaler.files import replacing
-from scaler.growth.scale_up import COMPOUND, PUBLISHED_NAME, ScaleUp
+from scaler.growth.formats import FORMATS, Exported
+from scaler.growth.package import Preprocessing, load_weights, save_weights
+from scaler.growth.policies import COMPOUND, OWN, PUBLISHED_NAME
+from scaler.growth.scale_up import ScaleUp
 from scaler.networks.build import Network, build
 from scaler.networks.spec import NetworkSpec
 from scaler.networks.yaml_spec import read, write
 from scaler.runs import Run, load_run
 
-FOLDER = "networks"
+FOLDER, PREPROCESSING = "networks", "preprocessing.json"
 
 
 def export_networks(run: Run, scale_up: ScaleUp, training: ProxyTraining | None) -> None:
@@ -27,53 +32,103 @@ def export_networks(run: Run, scale_up: ScaleUp, training: ProxyTraining | None)
     Raises:
         MachineError: the disk is full.
     """
-    import torch
-
+    from scaler.data.batches import normalisation
     from scaler.training.trainer import prepared, trained
 
     recipe, data = scale_up.work.space.recipe, scale_up.work.data
-    for index, grown in enumerate(scale_up.networks):
+    counts = normalisation(data.part("train", scale_up.proxy.base.resolution))
+    mean, std = ((a / 255, b / 255, c / 255) for a, b, c in (counts.mean, counts.std))
+    preprocessing = Preprocessing(data.classes, mean, std)
+    run.write_json(f"{FOLDER}/{PREPROCESSING}", asdict(preprocessing))
+    for grown in scale_up.networks:
         run.write_text(f"{FOLDER}/{grown.name}.yaml", write(grown.native.spec))
+        weights = run.file(f"{FOLDER}/{grown.name}-proxy.safetensors")
         # A run that is done has dropped its checkpoints; its weights are there already.
-        if training is None or (run.path / FOLDER / f"{grown.name}-proxy.pt").is_file():
+        if training is None or weights.is_file():
             continue
         spec = prepared(grown.proxy.spec, recipe, data)
         run.write_text(f"{FOLDER}/{grown.name}-proxy.yaml", write(spec))
-        network = trained(spec, recipe, data, training.checkpoint(TrialSpec(index, 0, 0)))
-        with replacing(run.file(f"{FOLDER}/{grown.name}-proxy.pt")) as beside:
-            torch.save(network.state_dict(), beside)
+        network = trained(spec, recipe, data, training.checkpoint(TrialSpec(grown.training, 0, 0)))
+        save_weights(network, preprocessing, weights)
 
 
-def load(run: str | Path, phi: float, *, policy: str | None = None, proxy: bool = False) -> Network:
-    """A network of a scaling, ready to use.
+def load(
+    run: str | Path, phi: float | None = None, *, policy: str | None = None, proxy: bool = False
+) -> Network:
+    """A network of a scaling, or of a file of weights, ready to use.
 
     Args:
-        run: directory of the run, e.g. ``results/effnet-b0-phi-4``.
-        phi: of the network.
+        run: directory of the run, e.g. ``results/effnet-b0-phi-4``; or a ``.safetensors`` file.
+        phi: of the network; not for a file.
         policy: how it was grown; None is the run's chosen policy.
         proxy: the small network that was trained, with its weights, in eval mode; otherwise the network
             at its own size with fresh weights, in train mode.
 
     Raises:
-        UserError: the run holds no such network.
+        UserError: the run holds no such network, or the file no weights that Scaler wrote.
     """
-    folder = load_run(Path(run)).path / FOLDER
-    name = "base" if phi == 0 else f"{policy or _chosen(folder)}-phi-{phi:g}"
-    spec = _spec(folder, f"{name}-proxy" if proxy else name)
-    network = build(spec)
-    if not proxy:
-        return network
-    import torch
+    path = Path(run)
+    if path.suffix == ".safetensors":
+        return load_weights(path)[0]
+    if phi is None:
+        raise UserError(f"which network of {path}? give its phi, such as load({str(path)!r}, phi=1)")
+    folder = load_run(path).path / FOLDER
+    name = network_name(folder, phi, policy)
+    if proxy:
+        return load_weights(folder / f"{name}-proxy.safetensors", _spec(folder, f"{name}-proxy"))[0]
+    return build(_spec(folder, name))
 
-    weights = torch.load(folder / f"{name}-proxy.pt", weights_only=True, map_location="cpu")
-    network.load_state_dict(weights)
-    network.eval()
-    return network
+
+def export(
+    run: Run, phi: float, to: str, *, policy: str | None = None, proxy: bool = False, file: Path | None = None
+) -> Exported:
+    """Write a network of a scaling in another format, checked against the module.
+
+    The network at its own size gets the data's classes and fresh weights.
+
+    Args:
+        run: the scaling.
+        phi, policy, proxy: which network, as in :func:`load`.
+        to: a name in :data:`~scaler.growth.formats.FORMATS`.
+        file: where to; None is the run's folder of networks.
+
+    Raises:
+        UserError: there is no such network or format, or a package is not installed.
+        MachineError: what was written gives other scores.
+    """
+    if to not in FORMATS:
+        raise UserError(f"--to {to!r} is no format: write one of {', '.join(FORMATS)}")
+    written, ending = FORMATS[to]
+    folder = run.path / FOLDER
+    name = network_name(folder, phi, policy)
+    if proxy:
+        stem = f"{name}-proxy"
+        network, preprocessing = load_weights(folder / f"{stem}.safetensors", _spec(folder, stem))
+    else:
+        stem, preprocessing = name, _preprocessing(folder)
+        spec = _spec(folder, name)
+        network = build(spec.with_classes(len(preprocessing.labels) or spec.classes)).eval()
+    return written(network, preprocessing, file or folder / f"{stem}{ending}")
+
+
+def network_name(folder: Path, phi: float, policy: str | None) -> str:
+    """The name that a network's files have."""
+    return "base" if phi == 0 else f"{policy or _chosen(folder)}-phi-{phi:g}"
+
+
+def _preprocessing(folder: Path) -> Preprocessing:
+    """The data's labels and normalisation; none for a run from before they were kept."""
+    try:
+        known = json.loads((folder / PREPROCESSING).read_text(encoding="utf-8"))
+        return Preprocessing(*(tuple(known[key]) for key in ("labels", "mean", "std")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Preprocessing(())
 
 
 def _chosen(folder: Path) -> str:
-    """The policy that the run was made for: what the search chose, or the published coefficients."""
-    return COMPOUND if any(folder.glob(f"{COMPOUND}-phi-*.yaml")) else PUBLISHED_NAME
+    """The policy that the run was made for: what the search chose, the user's own, or the published one."""
+    names = (COMPOUND, OWN, PUBLISHED_NAME)
+    return next((name for name in names if any(folder.glob(f"{name}-phi-*.yaml"))), COMPOUND)
 
 
 def _spec(folder: Path, name: str) -> NetworkSpec:

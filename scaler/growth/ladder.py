@@ -1,31 +1,41 @@
-"""Networks of growing size: a policy's coefficients raised to powers of phi."""
+"""Networks of growing size: at each phi every policy measures the same FLOPs."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 
 from scaler.cost.network_cost import cost
 from scaler.errors import UserError
-from scaler.scaling.budget import format_count
+from scaler.networks.scale import identity
+from scaler.scaling.budget import format_count, parse_budget
+from scaler.scaling.multipliers import Coefficients
 from scaler.search.candidates.candidate import Realised
-from scaler.search.candidates.realise import Scalable
+from scaler.search.candidates.realise import NO_CHANGE, Scalable, Target, along, native_near, proxy_of
 from scaler.search.result import Policy
 
-#: Beyond this phi the search for a FLOP count gives up; 2^16 of a base is no network anybody trains.
+#: Beyond this phi no network is made; 2^16 of a base is none that anybody trains.
 LARGEST_PHI = 16.0
 
 
 @dataclass(frozen=True)
 class GrownNetwork:
-    """A network of a ladder, realised at its own size and as proxy."""
+    """A network of a ladder, realised at its own size and as proxy.
+
+    Attributes:
+        policy: by which it grew.
+        phi: how far.
+        native, proxy: at its own size, and what is trained in its place.
+        training: which training it shares; networks with the same proxy are trained once.
+    """
 
     policy: str
     phi: float
     native: Realised
     proxy: Realised
+    training: int
 
     @property
     def name(self) -> str:
@@ -33,22 +43,102 @@ class GrownNetwork:
         return "base" if self.phi == 0 else f"{self.policy}-phi-{self.phi:g}"
 
 
+@dataclass(frozen=True)
+class Missing:
+    """A network that is not on the ladder, and why, in words."""
+
+    policy: str
+    phi: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Rungs:
+    """What networks of a ladder have to keep to.
+
+    Attributes:
+        native, proxy: what is scaled.
+        ratio: FLOPs at phi = 1 as a factor on the base's.
+        tolerance: largest relative difference of the measured FLOPs from ``ratio ** phi``.
+        pixels: of the data's images; a proxy that needs larger ones cannot be trained.
+    """
+
+    native: Scalable
+    proxy: Scalable
+    ratio: float
+    tolerance: float
+    pixels: float = math.inf
+
+    def at(self, phi: float) -> Target:
+        """The FLOPs of every network at this phi."""
+        return Target(self.ratio**phi, self.tolerance)
+
+
 def ladder(
-    grown: Sequence[tuple[str, Policy, Sequence[float]]], native: Scalable, proxy: Scalable
-) -> list[GrownNetwork]:
-    """The networks of every policy, under its name, at each of its phis; the base, which all share, once.
+    policies: Mapping[str, Policy], phis: Sequence[float], rungs: Rungs
+) -> tuple[list[GrownNetwork], list[Missing]]:
+    """The networks of every policy at every phi, the base once; those of the first policy whatever they are.
+
+    A network of the first policy that cannot meet its FLOPs is there as the nearest miss; one of another
+    policy would be no fair comparison, and is missing.
+
+    Raises:
+        UserError: a network of the first policy cannot take its resolution.
+    """
+    networks: list[GrownNetwork] = []
+    missing: list[Missing] = []
+    trainings: dict[Hashable, int] = {}
+
+    for place, (name, policy) in enumerate(policies.items()):
+        for phi in phis:
+            if phi == 0 and place > 0:
+                continue
+            try:
+                native, proxy = grow(policy, phi, rungs)
+                reason = unfair(native, proxy, phi, rungs)
+            except UserError as error:
+                if place == 0:
+                    raise
+                reason = str(error)
+            if place > 0 and reason:
+                missing.append(Missing(name, phi, reason))
+                continue
+            training = trainings.setdefault(identity(proxy.spec), len(trainings))
+            networks.append(GrownNetwork(name, phi, native, proxy, training))
+    return networks, missing
+
+
+def grow(policy: Policy, phi: float, rungs: Rungs) -> tuple[Realised, Realised]:
+    """The network of a policy at phi and its proxy, both measured to ``ratio ** phi`` of their bases.
+
+    Where the policy's own multipliers, raised to phi, meet that, they are kept; else they move along their
+    direction first, and then as little as a search moves its candidates. The nearest miss, if none meets it.
 
     Raises:
         UserError: a network cannot take its resolution.
     """
-    networks: list[GrownNetwork] = []
-    for name, policy, phis in grown:
-        for phi in phis:
-            if phi == 0 and any(network.phi == 0 for network in networks):
-                continue
-            first = native.realise(policy.native.at(phi))
-            networks.append(GrownNetwork(name, phi, first, proxy.realise(policy.proxy.at(phi))))
-    return networks
+    if phi == 0:
+        return rungs.native.realise(NO_CHANGE), rungs.proxy.realise(NO_CHANGE)
+    target = rungs.at(phi)
+    native = rungs.native.realise(policy.multipliers(phi))
+    if not target.met_by(native):
+        asked = along(Coefficients(*astuple(policy.multipliers(phi))), rungs.native, target.ratio)
+        native = native_near(rungs.native, asked.multipliers, target)
+    return native, proxy_of(native, rungs.proxy, target)
+
+
+def unfair(native: Realised, proxy: Realised, phi: float, rungs: Rungs) -> str:
+    """Why a network cannot be compared with others at its phi; empty if it can."""
+    target = rungs.at(phi)
+    for which, network in (("network", native), ("proxy", proxy)):
+        if not target.met_by(network):
+            return (
+                f"the nearest {which} measures {network.ratio:.3g}x the base, "
+                f"{target.miss(network.ratio):+.1%} off {target.ratio:.3g}x"
+            )
+    if proxy.spec.resolution > rungs.pixels:
+        return f"its proxy needs images of {proxy.spec.resolution} px, and the data's have {rungs.pixels:g}"
+    return ""
 
 
 def parse_phis(text: str) -> tuple[float, ...]:
@@ -75,41 +165,17 @@ def up_to(last: float) -> tuple[float, ...]:
     return tuple(whole if whole[-1] == last else [*whole, last])
 
 
-def phi_for(policy: Policy, native: Scalable, flops: float) -> float:
-    """The phi whose network measures nearest to ``flops`` (two decimals).
+def phi_for(text: str, native: Scalable, ratio: float) -> float:
+    """The phi (two decimals) at which networks measure so many FLOPs, such as ``4G``.
 
     Raises:
-        UserError: no phi within reach comes near.
+        UserError: the text is no budget, or no phi within reach measures so much.
     """
-
-    def count(phi: float) -> int:
-        return cost(native.at(policy.native.at(phi))).flops
-
-    base = count(0)
-    sign = 1.0 if flops >= base else -1.0
-    near, far = 0.0, sign
-    # Outwards in small steps, so that no network far beyond the wanted one is ever made.
-    while abs(far) < LARGEST_PHI and _short_of(policy, native, far, flops):
-        near, far = far, far + sign
-    for _ in range(16):
-        middle = (near + far) / 2
-        near, far = (middle, far) if _short_of(policy, native, middle, flops) else (near, middle)
-    # Counts are steps: of the two decimals around the crossing the nearer one counts.
-    around = [round(near + step / 100, 2) for step in range(-3, 4)]
-    best = min(around, key=lambda phi: abs(math.log(count(phi) / flops)))
-    if abs(math.log(count(best) / flops)) > 0.1:
-        nearest = format_count(count(best))
+    base = cost(native.base).flops
+    phi = math.log(parse_budget(text).ratio(base)) / math.log(ratio)
+    if abs(phi) > LARGEST_PHI:
         raise UserError(
-            f"no phi of {native.spec.name} measures {format_count(flops)} FLOPs: the nearest network has "
-            f"{nearest}; ask for FLOPs nearer to the base's {format_count(base)}"
+            f"--flops {text} is phi = {phi:.1f} of {native.base.name} ({format_count(base)} FLOPs), beyond "
+            f"{LARGEST_PHI:g}: ask for FLOPs nearer to the base's"
         )
-    return best
-
-
-def _short_of(policy: Policy, native: Scalable, phi: float, flops: float) -> bool:
-    """Whether the network at phi lies between the base and ``flops``; one too small to exist does not."""
-    try:
-        measured = cost(native.at(policy.native.at(phi))).flops
-    except UserError:
-        return False
-    return measured < flops if phi > 0 else measured > flops
+    return round(phi, 2)

@@ -2,60 +2,50 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scaler.cost.network_cost import cost
-from scaler.errors import UserError
 from scaler.execution.protocol import Experiment, Observation
-from scaler.growth.ladder import GrownNetwork, ladder, phi_for
+from scaler.growth.ladder import GrownNetwork, Missing, Rungs, ladder, phi_for
+from scaler.growth.origin import Origin
+from scaler.growth.policies import SINGLE
+from scaler.growth.time_budget import fitting, timed
 from scaler.networks.spec import NetworkSpec
-from scaler.runs import Run, all_runs, load_run
-from scaler.scaling.budget import parse_budget
-from scaler.scaling.multipliers import PUBLISHED, Coefficients
-from scaler.scaling.shares import PUBLISHED_SHARES, Shares
-from scaler.search.candidates.enumeration import PROXY_REACH
+from scaler.runs import all_runs
+from scaler.scaling.shares import Shares
 from scaler.search.candidates.proxy_base import bases
-from scaler.search.candidates.realise import Scalable, Target, meet
-from scaler.search.result import Policy, SearchResult
+from scaler.search.candidates.realise import Scalable
+from scaler.search.result import Policy
 from scaler.search.space import Space
 from scaler.search.strategies.exhaustive import Exhaustive
-from scaler.search.workload import Settings, Workload, workload
+from scaler.search.time_budget import fit_images
+from scaler.search.workload import Settings, Workload, training_images, workload
 from scaler.training.recipe import training_flops
 
-#: Names of the chosen policy in a curve: what a search found, or the published coefficients without one.
-COMPOUND, PUBLISHED_NAME = "compound", "published"
-#: Policies that a curve may show beside the chosen one, by the candidate that begins each.
-SINGLE = {"depth": "depth-only", "width": "width-only", "resolution": "resolution-only"}
+#: Seconds that a scaling takes where nobody says what is compared, or how long it may take.
+USUAL_TIME = 540.0
 
 
 @dataclass(frozen=True)
-class Origin:
-    """Where the coefficients come from.
+class Asked:
+    """What the user wants to see.
 
     Attributes:
-        policies: by the name that a curve gives them; the chosen one first.
-        space: base, data, proxy and recipe that the networks are trained with.
-        search: the run's name; empty without one.
+        phis: of the networks.
+        compare: policies beside the chosen one; None is the single dimensions within the usual time.
+        flops: in place of ``phis``, FLOPs of the largest network, such as ``4G``.
     """
 
-    policies: dict[str, Policy]
-    space: Space
-    search: str = ""
-
-    @property
-    def chosen_only(self) -> Origin:
-        """Without the single dimensions."""
-        return replace(self, policies=dict(list(self.policies.items())[:1]))
-
-    def on(self, overrides: Mapping[str, Any]) -> Origin:
-        """The same coefficients, where keys of the search space are replaced."""
-        return replace(self, space=self.space.override(**overrides))
+    phis: tuple[float, ...]
+    compare: tuple[str, ...] | None = None
+    flops: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,109 +53,165 @@ class ScaleUp:
     """Networks ready to be trained.
 
     Attributes:
-        origin: where the coefficients come from; its policies are those that are grown.
-        native, proxy: the base, and what is trained in its place.
+        origin: where the coefficients come from.
+        asked: what the user wants to see.
+        policies: those that are grown, by name; the chosen one first.
+        rungs: the FLOPs at each phi, and what is scaled.
         networks: those of all policies.
-        work: their trainings.
+        missing: those that could not be made fairly.
+        dropped: those that the time does not allow.
+        work: the trainings; networks with the same proxy share one.
     """
 
     origin: Origin
-    native: Scalable
-    proxy: Scalable
+    asked: Asked
+    policies: Mapping[str, Policy]
+    rungs: Rungs
     networks: tuple[GrownNetwork, ...]
+    missing: tuple[Missing, ...]
+    dropped: tuple[GrownNetwork, ...]
     work: Workload
+
+    @property
+    def native(self) -> Scalable:
+        """The base at its own size."""
+        return self.rungs.native
+
+    @property
+    def proxy(self) -> Scalable:
+        """What is trained in its place."""
+        return self.rungs.proxy
 
     @property
     def configuration(self) -> dict[str, Any]:
         """All that decides the result."""
         return {
-            "space": self.origin.space.model_dump(mode="json"),
-            "search": self.origin.search,
-            "seed": self.work.settings.seed,
+            **question(self.origin, self.asked, self.work.settings),
+            "space": self.work.space.model_dump(mode="json"),
             "networks": [[network.policy, network.phi] for network in self.networks],
             "data_fingerprint": self.work.data.fingerprint,
         }
 
     def attributes(self) -> list[Mapping[str, Any]]:
-        """What the study's dashboard shows of each network."""
+        """What the study's dashboard shows of each training."""
+        firsts = {network.training: network for network in reversed(self.networks)}
         return [
             {"network": n.name, "phi": n.phi, "policy": n.policy, "flops": n.native.cost.flops}
-            for n in self.networks
+            for _, n in sorted(firsts.items())
         ]
 
 
-def find_search(results: Path, name: str | None, base: str | None) -> Run | None:
-    """The search of this name; without one the newest finished search, of ``base`` if that is given.
+def question(origin: Origin, asked: Asked, settings: Settings) -> dict[str, Any]:
+    """What the user asked, as it stands in a run's configuration."""
+    return {
+        "asked": {
+            "phis": list(asked.phis),
+            "compare": None if asked.compare is None else list(asked.compare),
+            "flops": asked.flops,
+            "space": origin.space.model_dump(mode="json"),
+        },
+        "policy": {"name": origin.name, "alpha": origin.chosen.native.alpha,
+                   "beta": origin.chosen.native.beta, "gamma": origin.chosen.native.gamma,
+                   "path": type(origin.chosen).__name__},
+        "search": origin.search,
+        "time_budget": settings.time_budget,
+        "seed": settings.seed,
+    }  # fmt: skip
 
-    Raises:
-        UserError: the search named is not there, is not finished, or is of another base.
+
+@dataclass(frozen=True)
+class Fitted:
+    """What an earlier session fitted into its time: the networks by policy and phi, and the space."""
+
+    networks: frozenset[tuple[str, float]]
+    space: Space
+
+
+def fitted_before(
+    results: Path, name: str | None, origin: Origin, asked: Asked, settings: Settings
+) -> Fitted | None:
+    """What an unfinished run of the same question, or the run of this name, was fitted to.
+
+    A second look at the machine would fit other networks, and the interrupted run could not go on.
     """
-    if name is None:
-        runs = [run for run in all_runs(results, "search") if run.finished]
-        fitting = [run for run in runs if base in (None, run.configuration["space"]["base"])]
-        return max(fitting, key=lambda run: run.finished, default=None)
-    path = next((path for path in (Path(name), results / name) if path.is_dir()), results / name)
-    run = load_run(path)
-    if run.kind != "search" or not run.finished:
-        raise UserError(f"{path} is no finished search: give the name of one, or run `scaler search`")
-    own = run.configuration["space"]["base"]
-    if base is not None and base != own:
-        raise UserError(f"{path} is a search of {own}, not of {base}: give only one of --search and --base")
-    return run
+    same = json.loads(json.dumps(question(origin, asked, settings)))
+    for run in reversed(all_runs(results, "scale")):
+        named = run.name == name if name else not run.finished
+        known = run.configuration
+        if named and run.current and {key: known.get(key) for key in same} == same:
+            networks = frozenset((str(policy), float(phi)) for policy, phi in known["networks"])
+            return Fitted(networks, Space.model_validate(known["space"]))
+    return None
 
 
-def origin_of(result: SearchResult, search: str) -> Origin:
-    """What a finished search found, by the name of its run."""
-    singles = {name: result.policies[c] for name, c in SINGLE.items() if c in result.policies}
-    return Origin({COMPOUND: result.chosen, **singles}, result.space, search)
-
-
-def published_origin(space: Space, settings: Settings) -> Origin:
-    """The published coefficients, with a proxy that costs as many times its base as the native network."""
-    native, proxy = bases(space, len(settings.request(space).load().classes))
-    first = native.realise(PUBLISHED.multipliers)
-    second = meet(proxy, first.effective, Target(first.ratio, space.tolerance), PROXY_REACH)
-    policy = Policy(PUBLISHED_SHARES, PUBLISHED, Coefficients(*astuple(second.asked)), first.ratio)
-    return Origin({PUBLISHED_NAME: policy}, space)
-
-
-def prepare_scale(
-    origin: Origin, settings: Settings, *, phis: Sequence[float], flops: str | None = None
-) -> ScaleUp:
-    """Realise and count the networks, and plan their trainings.
-
-    Args:
-        origin: policies and space; every policy is grown.
-        settings: the user's.
-        phis: of the networks.
-        flops: a budget for the largest network instead, e.g. ``4G``; its phi is found by measured count.
+def prepare_scale(origin: Origin, settings: Settings, asked: Asked, fitted: Fitted | None = None) -> ScaleUp:
+    """Realise and count the networks, fit them into the time, and plan their trainings.
 
     Raises:
         UserError: a network cannot be made, or its images are larger than the data's.
     """
     space = origin.space
-    native, proxy = bases(space, len(settings.request(space).load().classes))
-    grown = [(name, policy, phis) for name, policy in origin.policies.items()]
-    if flops is not None:
-        asked = parse_budget(flops).flops(cost(native.base).flops)
-        # Every policy to the same FLOPs: exponents differ a little, and so do the phis.
-        grown = [(name, policy, (0.0, phi_for(policy, native, asked))) for name, policy, _ in grown]
-    networks = tuple(ladder(grown, native, proxy))
-    work = workload(
+    data = settings.request(space).load()
+    native, proxy = bases(space, len(data.classes))
+    pixels = math.inf if space.proxy.upsample else data.native_resolution
+    rungs = Rungs(native, proxy, origin.ratio, space.tolerance, pixels)
+    phis = asked.phis if asked.flops is None else (0.0, phi_for(asked.flops, native, origin.ratio))
+    policies = origin.policies(SINGLE if asked.compare is None else asked.compare, native, proxy)
+    networks, missing = ladder(policies, phis, rungs)
+    clock = timed(networks, space, training_images(space, data), settings)
+    fit = None
+    if fitted is not None:
+        kept, space = [n for n in networks if (n.policy, n.phi) in fitted.networks], fitted.space
+    elif (wanted := _time(asked, settings)) is None:
+        kept = networks
+    else:
+        kept = fitting(networks, clock.seconds, wanted)
+        if clock.seconds(kept) > wanted:
+            fit = partial(fit_images, available=data.sizes["train"], wanted=wanted)
+    dropped = tuple(network for network in networks if network not in kept)
+    kept = _renumbered(kept)
+    work = _work(kept, space, settings, clock.speed(kept), fit)
+    return ScaleUp(origin, asked, policies, rungs, tuple(kept), tuple(missing), dropped, work)
+
+
+def _time(asked: Asked, settings: Settings) -> float | None:
+    """Seconds that the trainings may take, if anything limits them."""
+    return settings.time_budget or (USUAL_TIME if asked.compare is None else None)
+
+
+def _renumbered(networks: Sequence[GrownNetwork]) -> list[GrownNetwork]:
+    """The same networks, their trainings counted from 0 without gaps."""
+    places = {training: place for place, training in enumerate(dict.fromkeys(n.training for n in networks))}
+    return [replace(network, training=places[network.training]) for network in networks]
+
+
+def _work(
+    networks: Sequence[GrownNetwork],
+    space: Space,
+    settings: Settings,
+    speed: float,
+    fit: Callable[[Space, float], Space] | None,
+) -> Workload:
+    """The trainings of some networks."""
+    firsts = {network.training: network.proxy for network in reversed(networks)}
+    proxies = [proxy for _, proxy in sorted(firsts.items())]
+    flops = [proxy.cost.flops for proxy in proxies]
+    return workload(
         space,
         settings,
-        tuple(network.proxy.spec for network in networks),
+        tuple(proxy.spec for proxy in proxies),
         lambda space: Exhaustive(),
-        lambda space, images: _experiment(networks, space, images, settings.seed),
+        lambda space, images: _experiment(flops, space, images, settings.seed),
+        fit,
+        speed,
     )
-    return ScaleUp(origin, native, proxy, networks, work)
 
 
-def _experiment(networks: Sequence[GrownNetwork], space: Space, images: int, seed: int) -> Experiment:
+def _experiment(flops: Sequence[int], space: Space, images: int, seed: int) -> Experiment:
     middle = Shares(1 / 3, 1 / 3, 1 / 3)  # an exhaustive comparison has no use for shares
     return Experiment(
-        shares=tuple(middle for _ in networks),
-        epoch_flops=tuple(float(training_flops(n.proxy.cost.flops, images)) for n in networks),
+        shares=tuple(middle for _ in flops),
+        epoch_flops=tuple(float(training_flops(count, images)) for count in flops),
         rungs=(space.recipe.epochs,),
         max_seeds=space.seeds,
         seed=seed,
@@ -176,12 +222,13 @@ def curve_rows(scale_up: ScaleUp, seen: Sequence[Observation]) -> list[dict[str,
     """The rows of ``curve.csv``: a row per network; accuracies are those of the proxies on the test part.
 
     ``alpha, beta, gamma`` are the policy's coefficients. The standard error is over seeds; it is missing
-    for one seed, and a training that diverged counts as the chance that it had: nothing.
+    for one seed, and a training that diverged counts as the chance that it had: nothing. ``training`` is
+    the candidate of ``trials.csv``: networks that have the same proxy share one.
     """
     rows = []
-    for index, network in enumerate(scale_up.networks):
-        accuracies = [o.accuracy for o in seen if o.candidate == index]
-        found = scale_up.origin.policies[network.policy].native
+    for network in scale_up.networks:
+        accuracies = [o.accuracy for o in seen if o.candidate == network.training]
+        found = scale_up.policies[network.policy].native
         native: NetworkSpec = network.native.spec
         rows.append(
             {
@@ -202,6 +249,8 @@ def curve_rows(scale_up: ScaleUp, seen: Sequence[Observation]) -> list[dict[str,
                 "accuracy": float(np.mean(accuracies)) if accuracies else math.nan,
                 "accuracy_stderr": _standard_error(accuracies),
                 "seeds": len(accuracies),
+                "training": network.training,
+                "flops_ratio": network.native.ratio,
                 "proxy_flops": network.proxy.cost.flops,
                 "proxy_resolution": network.proxy.spec.resolution,
                 "proxy_ratio": network.proxy.ratio,

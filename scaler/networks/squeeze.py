@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
+from itertools import groupby
 
 from scaler.errors import UserError
 from scaler.networks.spec import NetworkSpec, Position, SqueezeExcite, Stage
@@ -61,6 +62,32 @@ def with_se(
             for stage, number in zip(spec.stages, numbers, strict=True)
         ),
     )
+
+
+def without_se(spec: NetworkSpec, blocks: Collection[tuple[int, int]]) -> NetworkSpec:
+    """The same network without the excitations of some blocks.
+
+    A stage that keeps some of its excitations is split, for a stage's blocks are alike.
+
+    Args:
+        spec: any network.
+        blocks: stage and block, each counted from 0 as in the names of its modules.
+    """
+    stages = tuple(
+        part for number, stage in enumerate(spec.stages) for part in _split(stage, number, set(blocks))
+    )
+    return replace(spec, stages=stages)
+
+
+def _split(stage: Stage, number: int, dropped: set[tuple[int, int]]) -> Iterator[Stage]:
+    for gone, run in groupby(range(stage.depth), lambda block: (number, block) in dropped):
+        blocks = list(run)
+        yield replace(
+            stage,
+            depth=len(blocks),
+            stride=stage.stride if blocks[0] == 0 else 1,
+            se=None if gone else stage.se,
+        )
 
 
 def _stage_numbers(stages: tuple[Stage, ...]) -> list[int]:

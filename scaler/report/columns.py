@@ -73,6 +73,14 @@ def percent(accuracy: float | None, stderr: float | None = None) -> str:
     return f"{100 * accuracy:.1f} ± {100 * stderr:.1f}"
 
 
+def _difference(row: Row) -> str:
+    if _missing(row["difference"]):
+        return ""
+    ends = [row["difference_low"], row["difference_high"]]
+    text = f"{100 * row['difference']:+.1f}"
+    return text if any(map(_missing, ends)) else f"{text} [{100 * ends[0]:+.1f}, {100 * ends[1]:+.1f}]"
+
+
 def _star(row: Row) -> str:
     return "*" if row["on_front"] else ""
 
@@ -99,7 +107,35 @@ CURVE_COLUMNS = (
     Column("on_front", "front", bool, _star),
 )
 
+#: Further columns of a scaling: which training of ``trials.csv`` a network has (those with the same proxy
+#: share one), and how far its accuracy is from the chosen policy's at the same phi, with its 95 % interval.
+SCALING_COLUMNS = (
+    Column("training", "training", int),
+    Column("flops_ratio", "of base", float, _factor("flops_ratio", 3)),
+    Column("proxy_ratio", "its proxy", float, _factor("proxy_ratio", 3)),
+    Column("difference", "vs chosen", float, _difference, varied=True),
+    Column("difference_low", "from"),
+    Column("difference_high", "to"),
+)
+
+#: Cost columns that are measured on request, by the beginning of their names: header and format.
+_MEASURED: dict[str, tuple[str, Callable[[float], str]]] = {
+    "memory_training": ("train MiB", lambda value: f"{value / 2**20:.0f}"),
+    "memory_inference": ("infer MiB", lambda value: f"{value / 2**20:.0f}"),
+    "latency_ms": ("ms", lambda value: f"{value:.3g}"),
+    "latency_spread_ms": ("± ms", lambda value: f"{value:.2g}"),
+    "latency_batch_ms": ("batch ms", lambda value: f"{value:.3g}"),
+}
+
+
+def cost_column(name: str) -> Column:
+    """A column for a cost that a table holds beyond the counts."""
+    title, said = _MEASURED.get(name, (name, lambda value: f"{value:.4g}"))
+    return Column(name, title, float, lambda row: "" if _missing(row[name]) else said(row[name]), varied=True)
+
+
 #: Further columns of a Pareto table of several runs, or of a search.
+NETWORK_COLUMN = Column("network", "network", str, _text("network"))
 RUN_COLUMN = Column("run", "run", str, _text("run"), varied=True)
 EPOCHS_COLUMN = Column("epochs", "epochs", int, _number("epochs", "d"))
 
@@ -133,7 +169,9 @@ CANDIDATE_COLUMNS = (
 )
 
 #: For :meth:`scaler.runs.Run.write_csv`: six digits are more than any accuracy has.
-CSV_FORMATS = {c.name: ".6g" for c in (*CURVE_COLUMNS, *CANDIDATE_COLUMNS) if c.kind is float}
+CSV_FORMATS = {
+    c.name: ".6g" for c in (*CURVE_COLUMNS, *SCALING_COLUMNS, *CANDIDATE_COLUMNS) if c.kind is float
+}
 
 _PLANNED = (
     "network", "depth", "width", "resolution", "flops", "flops_ratio",
@@ -167,7 +205,7 @@ def curve_frame(rows: Sequence[Row]) -> pd.DataFrame:
 
     ``on_front`` is computed here, for accuracy against FLOPs. Accuracies are fractions.
     """
-    frame = frame_of(rows, CURVE_COLUMNS)
+    frame = typed(frame_of(rows, CURVE_COLUMNS), SCALING_COLUMNS)
     frame["on_front"] = front(frame, DEFAULT_OBJECTIVES)
     return frame
 

@@ -7,20 +7,41 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scaler.report.style import INK, SOFT, WIDTH, Label, flops_axis, label_lines, new_figure, plain, style_of
+from scaler.curves.growth_law import GrowthLaw
+from scaler.report.columns import percent
+from scaler.report.growth_law_report import Laws
+from scaler.report.style import (
+    INK,
+    SHADE,
+    SOFT,
+    WIDTH,
+    Label,
+    flops_axis,
+    label_lines,
+    new_figure,
+    plain,
+    style_of,
+    tip,
+)
 from scaler.report.tables import policies
+from scaler.scaling.budget import format_count
 
 #: Inches between two phi labels, below which the second is left out.
 _PHI_ROOM = 0.5
 
 
-def draw_curve(frame: pd.DataFrame, caption: str, part: str = "validation") -> Figure:
+def draw_curve(
+    frame: pd.DataFrame, caption: str, part: str = "validation", laws: Laws | None = None
+) -> Figure:
     """Accuracy against FLOPs from the table of ``curve.csv``; its first policy, the chosen one, stands out.
+
+    As figure 8 of Tan & Le 2019, with standard errors.
 
     Args:
         frame: columns of ``curve.csv``; networks without an accuracy are left out.
         caption: what the accuracies are: data, proxy, seeds.
         part: of the data that the accuracy is measured on, for the axis.
+        laws: growth laws by policy; a band shows where each believes the accuracy to be.
     """
     figure, axes = new_figure(5.6, f"Accuracy of {_bases(frame)} as it grows", caption)
     lines = list(policies(frame))
@@ -33,6 +54,9 @@ def draw_curve(frame: pd.DataFrame, caption: str, part: str = "validation") -> F
     for name, own in lines:
         colour, marker = style_of(name, names)
         _draw_policy(axes, own, colour, marker, chosen=name == names[0])
+        law = (laws or {}).get(name)
+        if isinstance(law, GrowthLaw):
+            _draw_band(axes, law, colour, chosen=name == names[0])
         last = own.iloc[-1]
         labels.append(Label(name, last["flops"], 100 * last["accuracy"], colour, bold=name == names[0]))
     _mark_phi(axes, frame)
@@ -72,6 +96,19 @@ def _draw_policy(axes: Axes, own: pd.DataFrame, colour: str, marker: str, chosen
         capsize=3,
         zorder=4 if chosen else 3,
     )
+    for (_, row), error in zip(own.iterrows(), errors, strict=True):
+        name = "base" if row["phi"] == 0 else f"{row['policy']}, φ = {row['phi']:g}"
+        words = (
+            f"{name}: {percent(row['accuracy'], error / 100 or None)} %, {format_count(row['flops'])} FLOPs"
+        )
+        tip(axes, (row["flops"], 100 * row["accuracy"]), words)
+
+
+def _draw_band(axes: Axes, law: GrowthLaw, colour: str, chosen: bool) -> None:
+    flops = np.geomspace(law.smallest, law.largest, 40)
+    found = [law.accuracy(float(value)) for value in flops]
+    low, high = ([100 * getattr(one, end) for one in found] for end in ("low", "high"))
+    axes.fill_between(flops, low, high, color=colour, alpha=0.16 if chosen else 0.08, linewidth=0, zorder=1)
 
 
 def _mark_phi(axes: Axes, frame: pd.DataFrame) -> None:
@@ -88,7 +125,7 @@ def _mark_phi(axes: Axes, frame: pd.DataFrame) -> None:
         axes.axvspan(
             np.exp(logs.min() - 0.006 * (high - low)),
             np.exp(logs.max() + 0.006 * (high - low)),
-            color="#f0f0f0",
+            color=SHADE,
             linewidth=0,
             zorder=0,
         )

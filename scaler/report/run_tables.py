@@ -9,10 +9,12 @@ from typing import cast
 import pandas as pd
 
 from scaler.errors import UserError
+from scaler.growth.comparison import accuracies
 from scaler.report.columns import (
     CANDIDATE_COLUMNS,
     CURVE_COLUMNS,
     EPOCHS_COLUMN,
+    SCALING_COLUMNS,
     Column,
     Row,
     curve_frame,
@@ -20,7 +22,7 @@ from scaler.report.columns import (
 )
 from scaler.report.trial_means import at_highest_rung, means
 from scaler.runs import RUN_FILE, Run, load_run, newest_finished
-from scaler.search.result import COEFFICIENTS_FILE, read_result
+from scaler.search.result import COEFFICIENTS_FILE, SearchResult, read_result
 
 CURVE, CANDIDATES, TRIALS = "curve.csv", "candidates.csv", "trials.csv"
 
@@ -31,8 +33,8 @@ _CANDIDATES_NEED = (
 _TRIALS_NEED = ("candidate", "seed_index", "rung", "epochs", "accuracy", "state")
 
 
-def find_run(results: Path, name: str | None) -> Run:
-    """A run by its directory or its name in ``results``; without either, the newest finished one.
+def find_run(results: Path, name: str | None, kind: str | None = None) -> Run:
+    """A run by its directory or its name in ``results``; without either, the newest finished one (of a kind).
 
     A finished scaling goes before a finished search. A directory that holds the tables without a
     ``run.yaml`` is a run too, for tables outlive the runs that they come from.
@@ -42,12 +44,13 @@ def find_run(results: Path, name: str | None) -> Run:
     """
     if name is not None:
         return _named_run(results, name)
-    run = newest_finished(results, "scale") or newest_finished(results, "search")
-    if run is None:
-        raise UserError(
-            f"there is no finished run in {results}: run `scaler search` first, or name a run's directory"
-        )
-    return run
+    kinds = (kind,) if kind else ("scale", "search")
+    for each in kinds:
+        if run := newest_finished(results, each):
+            return run
+    raise UserError(
+        f"there is no finished run in {results}: run `scaler {kinds[-1]}` first, or name a run's directory"
+    )
 
 
 def _named_run(results: Path, name: str) -> Run:
@@ -67,7 +70,7 @@ def read_curve(run: Run) -> pd.DataFrame:
     Raises:
         UserError: it is not there or cannot be read.
     """
-    return _read(run.path / CURVE, CURVE_COLUMNS, _CURVE_NEEDS)
+    return _read(run.path / CURVE, (*CURVE_COLUMNS, *SCALING_COLUMNS), _CURVE_NEEDS)
 
 
 def read_candidates(run: Run) -> pd.DataFrame:
@@ -82,13 +85,27 @@ def read_trials(run: Run) -> pd.DataFrame:
     return _read(run.path / TRIALS, (*whole, *numbers, Column("state", "", str)), _TRIALS_NEED)
 
 
-def read_best_set(run: Run) -> tuple[str, ...]:
-    """Names of the candidates that cannot be told from the best, the chosen one first; none before the end.
+def read_scaling(run: Run) -> tuple[pd.DataFrame, dict[tuple[int, int], float]]:
+    """The table of ``curve.csv``, and the accuracy of every training by (training, seed index).
+
+    The latter is empty where nothing was trained, or where the trainings are not told in the curve.
+
+    Raises:
+        UserError: the run is no scaling, or a table cannot be read.
+    """
+    curve = read_curve(run)
+    if "training" not in curve or not (run.path / TRIALS).is_file():
+        return curve, {}
+    return curve, accuracies(read_trials(run))
+
+
+def read_answer(run: Run) -> SearchResult | None:
+    """The answer of a search; none before the end.
 
     Raises:
         UserError: the answer cannot be read.
     """
-    return read_result(run).best_set if (run.path / COEFFICIENTS_FILE).is_file() else ()
+    return read_result(run) if (run.path / COEFFICIENTS_FILE).is_file() else None
 
 
 def network_table(run: Run) -> pd.DataFrame:

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import quote
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -22,6 +23,9 @@ FORMATS: tuple[Format, ...] = ("png", "svg")
 INK = "#222222"
 SOFT = "#6b6b6b"
 FAINT = "#dddddd"
+SHADE = "#f0f0f0"
+#: Begins the id of what says its numbers when it is pointed at.
+TIP = "tip-"
 #: Okabe and Ito's palette, and a marker each, so that no policy is told by colour alone.
 POLICY_STYLES = {
     "compound": ("#0072B2", "o"),
@@ -45,21 +49,45 @@ def style_of(policy: str, policies: Sequence[str]) -> tuple[str, str]:
     return OTHER_STYLES[others.index(policy) % len(OTHER_STYLES)]
 
 
-def new_figure(height: float, title: str, caption: str) -> tuple[Figure, Axes]:
-    """A figure with one pair of axes, a title, and under it, in small print, what the data are.
+def titled(body: float, title: str, caption: str) -> tuple[Figure, float]:
+    """A figure with a title and, under it, in small print, what the data are; below are ``body`` inches.
 
-    The axes leave a margin on the right for the labels of lines.
+    Returns:
+        The figure, and its height in inches.
     """
+    lines = textwrap.wrap(caption, _CAPTION_LETTERS)
+    height = body + _title_height(caption)
     figure = Figure(figsize=(WIDTH, height), dpi=_SCREEN_DPI, facecolor="white")
     FigureCanvasAgg(figure)
-    lines = textwrap.wrap(caption, _CAPTION_LETTERS)
-    top = height - 0.68 - 0.2 * len(lines)
-    axes = figure.add_axes((0.085, 0.68 / height, 0.74, (top - 0.68) / height))
     figure.text(0.02, 1 - 0.16 / height, title, fontsize=15, fontweight="bold", color=INK, va="top")
     figure.text(
         0.02, 1 - 0.5 / height, "\n".join(lines), fontsize=10.5, color=SOFT, va="top", linespacing=1.3
     )
-    return figure, axes
+    return figure, height
+
+
+def _title_height(caption: str) -> float:
+    return 0.68 + 0.2 * len(textwrap.wrap(caption, _CAPTION_LETTERS))
+
+
+def new_figure(height: float, title: str, caption: str) -> tuple[Figure, Axes]:
+    """A titled figure of ``height`` inches with axes that leave a margin on the right for labels of lines."""
+    body = height - _title_height(caption)
+    figure, _ = titled(body, title, caption)
+    return figure, figure.add_axes((0.085, 0.68 / height, 0.74, (body - 0.68) / height))
+
+
+def tip(axes: Axes, where: Iterable[float], words: str) -> None:
+    """Let a point (in the axes' own coordinates) say its numbers in a page; in a picture it is not seen."""
+    number = len(axes.collections)
+    axes.scatter(
+        *([value] for value in where),
+        s=220,
+        alpha=0,
+        color=SOFT,
+        zorder=9,
+        gid=f"{TIP}{quote(words)}~{number}",
+    )
 
 
 def plain(axes: Axes) -> None:

@@ -9,14 +9,14 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
-from scaler.curves.scaling_law import PowerLaw, fit_power_law, overall_slope, slopes
+from scaler.curves.scaling_law import overall_slope, slopes
 from scaler.report.columns import Column, Row
 from scaler.scaling.budget import format_count
 
 
 def rich_table(frame: pd.DataFrame, columns: Sequence[Column]) -> Table:
     """Those columns that are meant for the terminal; rows on the front are bold."""
-    shown = [c for c in columns if c.show and c.name in frame and (not c.varied or _varies(frame, c.name))]
+    shown = shown_columns(frame, columns)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for column in shown:
         text = column.kind is str
@@ -26,6 +26,13 @@ def rich_table(frame: pd.DataFrame, columns: Sequence[Column]) -> Table:
         cells = [escape(column.show(row)) for column in shown if column.show]
         table.add_row(*cells, style="bold" if row.get("on_front") is True else None)
     return table
+
+
+def shown_columns(frame: pd.DataFrame, columns: Sequence[Column]) -> list[Column]:
+    """Those that people read: they hold anything at all, and vary where that is asked for."""
+    there = [c for c in columns if c.show and c.name in frame]
+    there = [c for c in there if c.name == "accuracy" or frame.empty or frame[c.name].notna().any()]
+    return [column for column in there if not column.varied or _varies(frame, column.name)]
 
 
 def _varies(frame: pd.DataFrame, name: str) -> bool:
@@ -54,7 +61,7 @@ def policies(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def growth_lines(frame: pd.DataFrame) -> list[str]:
-    """One sentence per policy: what a doubling of FLOPs gains, and the power law if there is one."""
+    """One sentence per policy: what a doubling of FLOPs gains."""
     lines = []
     for policy, own in policies(frame):
         points = [own[name].astype(float).tolist() for name in ("flops", "accuracy", "accuracy_stderr")]
@@ -67,12 +74,6 @@ def growth_lines(frame: pd.DataFrame) -> list[str]:
         if len(steps) > 1:
             first, last = steps[0], steps[-1]
             line += f" (first {_gain(first.gain, first.stderr)}, last {_gain(last.gain, last.stderr)})"
-        law = fit_power_law(*points)
-        if isinstance(law, PowerLaw):
-            line += (
-                f"; error = {100 * law.floor:.1f} + {100 * law.scale:.1f} (F/{format_count(law.reference)})"
-                f"^-{law.exponent:.2f} %, exponent ± {law.exponent_stderr:.2f}"
-            )
         lines.append(line)
     return lines
 

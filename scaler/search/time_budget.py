@@ -29,10 +29,18 @@ def fit_time(
         candidates: of the search.
         wanted: the time budget, in seconds.
     """
+    space, share = _fewer_trainings(space, wanted / seconds, candidates)
+    least = max(FEWEST_IMAGES, FEWEST_OF_A_CLASS * classes)
+    return fit_images(space, 1.0, available=available, wanted=share, least=least)
+
+
+def fit_images(
+    space: Space, seconds: float, *, available: int, wanted: float, least: int = FEWEST_IMAGES
+) -> Space:
+    """The space with as many images as a time allows, at least ``least``; then fewer seeds and epochs."""
     share = wanted / seconds
-    space, share = _fewer_trainings(space, share, candidates)
     current = min(space.recipe.images or available, available)
-    least = min(max(FEWEST_IMAGES, FEWEST_OF_A_CLASS * classes), current)
+    least = min(least, current)
     images = min(int(current * share), available)
     if images >= least:
         return space.override(recipe=_recipe(space, images))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scaler.data.dataset import DataSet
 from scaler.data.request import DataRequest
+from scaler.execution.executors.engine import Engine, start
+from scaler.execution.executors.executor import Executor
 from scaler.execution.plan import Plan, simulated_plan
 from scaler.execution.protocol import Experiment, Strategy
 from scaler.execution.proxy_training import ProxyTraining
@@ -27,6 +29,7 @@ class Settings:
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         workers: processes; None is one per core, or one per GPU.
         time_budget: seconds to fit the work into; None takes the space as it is.
+        engine: where trainings run.
     """
 
     data_root: Path | None = None
@@ -35,6 +38,7 @@ class Settings:
     device: str = "auto"
     workers: int | None = None
     time_budget: float | None = None
+    engine: Engine = field(default_factory=Engine)
 
     def request(self, space: Space) -> DataRequest:
         """The data of a space, at the resolution of its proxy's base."""
@@ -85,8 +89,15 @@ class Workload:
             seed=self.settings.seed,
             device=self.settings.device,
             checkpoints=checkpoints,
+            fingerprint=self.data.fingerprint,
             on_test=on_test,
         )
+
+    def executor(self, training: ProxyTraining) -> Executor:
+        """Who runs the trainings. A cluster is not limited to this machine's workers."""
+        settings = self.settings
+        workers = self.workers if settings.engine.name == "local" else settings.workers
+        return start(settings.engine, training, settings.device, workers)
 
 
 def workload(
@@ -96,6 +107,7 @@ def workload(
     strategy: Callable[[Space], Strategy],
     pose: Callable[[Space, int], Experiment],
     fit: Callable[[Space, float], Space] | None = None,
+    speed: float | None = None,
 ) -> Workload:
     """Load the images that the networks need, plan the trainings, and time this machine.
 
@@ -106,6 +118,7 @@ def workload(
         strategy: of a space: decides what is trained.
         pose: the experiment of a space, for so many training images an epoch.
         fit: the space that fits a time budget, from a space and the seconds that it would take.
+        speed: training FLOPs a second of one worker, where that is known better than from one network.
 
     Raises:
         UserError: the data cannot be loaded, or images are too small for a network.
@@ -113,13 +126,14 @@ def workload(
     largest = max(network.resolution for network in networks)
     request = replace(settings.request(space), largest_resolution=largest)
     data = request.load()
-    speed, workers = _speed_and_workers(networks[len(networks) // 2], space.recipe, settings)
+    rate = speed or speed_of(networks[len(networks) // 2], space.recipe, settings)
+    workers = workers_of(settings)
 
     def planned(space: Space) -> Workload:
         images, chosen = training_images(space, data), strategy(space)
         experiment = pose(space, images)
         plan = simulated_plan(chosen, experiment, images)
-        return Workload(space, settings, networks, data, request, experiment, chosen, plan, speed, workers)
+        return Workload(space, settings, networks, data, request, experiment, chosen, plan, rate, workers)
 
     work = planned(space)
     # A second look, because rounding to batches and rungs is coarse.
@@ -135,10 +149,17 @@ def training_images(space: Space, data: DataSet) -> int:
     return max(there // space.recipe.batch_size, 1) * min(space.recipe.batch_size, there)
 
 
-def _speed_and_workers(spec: NetworkSpec, recipe: Recipe, settings: Settings) -> tuple[float, int]:
-    """Training FLOPs a second of one worker on this network, and how many workers there are."""
-    from scaler.execution.calibration import default_workers, flops_per_second
+def speed_of(spec: NetworkSpec, recipe: Recipe, settings: Settings) -> float:
+    """Training FLOPs a second of one worker on this network."""
+    from scaler.execution.calibration import flops_per_second
     from scaler.training.device import resolve
 
-    device = resolve(settings.device)
-    return flops_per_second(spec, recipe, device), settings.workers or default_workers(device)
+    return flops_per_second(spec, recipe, resolve(settings.device))
+
+
+def workers_of(settings: Settings) -> int:
+    """How many processes train at the same time."""
+    from scaler.execution.calibration import default_workers
+    from scaler.training.device import resolve
+
+    return settings.workers or default_workers(resolve(settings.device))

@@ -137,14 +137,67 @@ def test_runs_are_put_together_and_told_apart(tmp_path: Path, capsys: pytest.Cap
     assert next(iter(rows[0])) == "run"
     assert [(row["run"], row["network"]) for row in rows if row["on_front"] == "True"] == [
         ("one", "a"),
+        ("one", "b"),  # cheaper and better is x, but on other data
         ("two", "x"),
     ]
     assert "do not compare" in capsys.readouterr().err
 
 
-def test_candidates_of_a_search_count_at_their_highest_rung(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_costs_alone_compare_across_all_runs(tmp_path):
+    scaled(tmp_path, "one", [network("a", 100, 0.6, params=50)])
+    scaled(tmp_path, "two", [network("x", 90, 0.5, params=40)], fingerprint="b")
+    pareto(["one", "two"], objectives="flops,params", results=tmp_path)
+    assert front_of(tmp_path / "pareto.csv") == ["x"]
+
+
+def test_a_network_is_dominated_only_if_significantly_so(tmp_path):
+    run = scaled(tmp_path, "run", [network("a", 100, 0.61), network("b", 200, 0.60), network("c", 300, 0.5)])
+    pareto(["run"], results=tmp_path)
+    assert front_of(run / "pareto.csv") == ["a", "b"]  # a lead of 1 point with an error of 1.4
+    pareto(["run"], results=tmp_path, strict=True)
+    assert front_of(run / "pareto.csv") == ["a"]
+
+
+def test_published_networks_come_with_sources_and_hold_the_claim(tmp_path, capsys):
+    pareto(published=True, results=tmp_path, json=True, quiet=True)
+    found = {row["network"]: row for row in json.loads(capsys.readouterr().out)["networks"]}
+    assert {f"EfficientNet-B{n}" for n in range(8)} <= set(found)
+    b3, resnext = found["EfficientNet-B3"], found["ResNeXt-101"]
+    # Tan & Le 2019, section 5.2: B3 is more accurate than ResNeXt-101 with 18x fewer FLOPs.
+    assert b3["accuracy"] > resnext["accuracy"]
+    assert round(resnext["flops"] / b3["flops"]) == 18
+    assert b3["on_front"]
+    assert not resnext["on_front"]
+    assert all(row["source"].startswith(("Tan & Le", "Hu et al.", "Huang et al.")) for row in found.values())
+
+
+def test_published_networks_have_a_front_of_their_own_beside_a_run(tmp_path):
+    scaled(tmp_path, "run", THREE)
+    pareto(["run"], published=True, results=tmp_path, to=tmp_path / "both.csv")
+    assert {"a", "b", "EfficientNet-B0"} <= set(front_of(tmp_path / "both.csv"))
+
+
+@pytest.mark.parametrize(
+    ("form", "begins", "holds"),
+    [
+        ("md", "| network |", "| c | compound | 1.00x |"),
+        ("latex", "\\begin{tabular}{l", "60.0 $\\pm$ 1.0"),
+        ("json", "[", '"network": "a"'),
+        ("csv", "network,base", "\nb,effnet-b0"),
+    ],
+)
+def test_a_table_is_written_as_asked(tmp_path, form, begins, holds):
+    scaled(tmp_path, "run", THREE)
+    file = tmp_path / "table.txt"
+    pareto(["run"], form=form, to=file, results=tmp_path)
+    assert file.read_text().startswith(begins)
+    assert holds in file.read_text()
+    ending = {"md": "md", "latex": "tex", "json": "json", "csv": "csv"}[form]
+    pareto(["run"], to=tmp_path / f"table.{ending}", results=tmp_path)
+    assert (tmp_path / f"table.{ending}").read_text() == file.read_text()
+
+
+def test_candidates_of_a_search_count_at_their_highest_rung(tmp_path, capsys):
     run = searched(tmp_path, "search")
     pareto(results=tmp_path)
     rows = {row["network"]: row for row in read(run / "pareto.csv")}
@@ -178,6 +231,8 @@ def test_tables_without_a_run_file_will_do(tmp_path: Path) -> None:
             {"run": ["unfinished"], "objectives": "accuracy,latency"},
             "unfinished has no column.*it has flops, macs",
         ),
+        ({"run": ["unfinished"], "objectives": "accuracy"}, "is not two objectives"),
+        ({"run": ["unfinished"], "form": "xml"}, "'xml' is no table format"),
         ({"run": ["bad"]}, "bad/curve.csv, line 3: flops is 'many', which is no number"),
     ],
 )

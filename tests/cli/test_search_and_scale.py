@@ -72,7 +72,7 @@ def searched(here: Path) -> Path:
 @pytest.fixture(scope="module")
 def scaled(here: Path, searched: Path) -> Path:
     results = ("--results", str(here / "results"), "--workers", "1", "--quiet", "--name", "grown")
-    assert run("scale", "--phi", "1", "--compare", *results) == 0
+    assert run("scale", "--phi", "1", "--compare", "depth,width,resolution", *results) == 0
     return here / "results" / "grown"
 
 
@@ -145,10 +145,31 @@ def test_scale_takes_the_newest_search_and_says_so(scaled: Path, searched: Path)
     assert all(row["seeds"] == "2" and row["accuracy"] for row in table)
 
 
+def test_a_shared_network_is_trained_once_and_differs_from_itself_by_nothing(scaled: Path) -> None:
+    table = rows(scaled / "curve.csv")
+    trained = {row["candidate"] for row in rows(scaled / "trials.csv")}
+    assert trained == {row["training"] for row in table} == {"0", "1", "2", "3"}
+    compound = table[1]
+    twin = next(row for row in table[2:] if row["training"] == compound["training"])
+    assert twin["accuracy"] == compound["accuracy"]
+    assert twin["difference"] == ""
+    for row in table[2:]:
+        if row is not twin:
+            gap = float(row["accuracy"]) - float(compound["accuracy"])
+            assert float(row["difference"]) == pytest.approx(gap, abs=1e-5)
+            assert float(row["difference_low"]) <= gap <= float(row["difference_high"])
+
+
+def test_every_policy_has_the_same_flops_native_and_as_proxy(scaled: Path) -> None:
+    for row in rows(scaled / "curve.csv")[1:]:
+        assert float(row["flops_ratio"]) == pytest.approx(2, rel=0.03)
+        assert float(row["proxy_ratio"]) == pytest.approx(2, rel=0.03)
+
+
 def test_a_finished_scaling_may_be_run_again(scaled: Path, here: Path) -> None:
     before = (scaled / "curve.csv").read_bytes()
     again = ("--results", str(here / "results"), "--workers", "1", "--quiet", "--name", "grown")
-    assert run("scale", "--phi", "1", "--compare", "--search", "one", *again) == 0
+    assert run("scale", "--phi", "1", "--compare", "depth,width,resolution", "--search", "one", *again) == 0
     assert (scaled / "curve.csv").read_bytes() == before
 
 
@@ -183,9 +204,7 @@ def test_pareto_of_a_scaling(scaled: Path, here: Path) -> None:
 def test_scale_without_a_search_uses_the_published_coefficients(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert (
-        run("scale", "--phi", "0.5,1", "--no-train", "--results", str(tmp_path), "--base", "effnet-b0") == 0
-    )
+    assert run("scale", "--phi", "0.5,1", "--no-train", "--compare", "none", "--results", str(tmp_path)) == 0
     assert "published coefficients 1.2, 1.1, 1.15" in capsys.readouterr().err
     (folder,) = tmp_path.iterdir()
     table = rows(folder / "curve.csv")

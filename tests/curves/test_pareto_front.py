@@ -76,4 +76,21 @@ def test_a_cost_is_found_under_its_unit_and_a_missing_one_names_what_there_is() 
         Objective("latency_ms"),
     )
     with pytest.raises(UserError, match=r"results/a has no column.*'memory'.*accuracy, flops, latency_ms"):
-        resolve(parse_objectives("memory"), frame, "results/a")
+        resolve(parse_objectives("accuracy,memory"), frame, "results/a")
+
+
+def test_accuracies_are_better_only_beyond_their_standard_errors():
+    rows = pd.DataFrame(
+        {"accuracy": [0.70, 0.68, 0.65], "flops": [1, 2, 3], "accuracy_stderr": [0.01, 0.01, 0.01]}
+    )
+    # 2 points are 1.4 and 5 points 3.5 standard errors of the difference (0.0141).
+    assert front(rows, (ACCURACY, FLOPS)).tolist() == [True, True, False]
+    assert front(rows, (ACCURACY, FLOPS), strict=True).tolist() == [True, False, False]
+    certain = rows.assign(accuracy_stderr=float("nan"))
+    assert front(certain, (ACCURACY, FLOPS)).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("text", ["accuracy", "flops,flops"])
+def test_one_objective_is_no_front(text):
+    with pytest.raises(UserError, match="two or more"):
+        parse_objectives(text)

@@ -10,7 +10,7 @@ import pytest
 
 from scaler.cli.main import main
 from scaler.errors import UserError
-from scaler.growth.scale_up import find_search, origin_of
+from scaler.growth.origin import find_search, origin_of
 from scaler.search.result import COEFFICIENTS_FILE, SearchResult, read_result
 
 SPACE = """
@@ -102,9 +102,9 @@ def test_a_changed_space_file_does_not_change_what_grows(tmp_path: Path) -> None
 def test_policies_are_known_by_name(tmp_path: Path) -> None:
     result = searched(tmp_path)
     origin = origin_of(result, "one")
-    assert list(origin.policies) == ["compound", "depth", "width", "resolution"]
-    assert origin.policies["compound"] == result.policies[result.network]
-    assert origin.policies["width"].native.beta == pytest.approx(math.sqrt(2), rel=0.1)
+    assert origin.chosen == result.policies[result.network]
+    assert list(origin.known) == ["depth", "width", "resolution", "published"]
+    assert origin.known["width"].native.beta == pytest.approx(math.sqrt(2), rel=0.1)
     assert result.policies["published"].native.alpha > 1
     assert result.space.grid.lattice == 1
 
@@ -151,3 +151,30 @@ def test_a_search_of_another_version_is_left_alone(
     where = ("--space", str(tmp_path / "space.yaml"), "--results", str(tmp_path), "--workers", "1")
     assert run("search", "--name", "one", *where) == 2
     assert "begun by another version of Scaler" in capsys.readouterr().err
+
+
+def test_coefficients_of_ones_own_need_no_search(tmp_path: Path) -> None:
+    (tmp_path / "space.yaml").write_text(SPACE.format(lattice=1))
+    where = ("--space", str(tmp_path / "space.yaml"), "--compare", "none")
+    row = grown(tmp_path, "--alpha", "1.5", "--gamma", "1.3", *where)
+    assert [float(row[key]) for key in ("alpha", "beta", "gamma")] == [1.5, 1.0, 1.3]
+    assert row["policy"] == "own"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--alpha", "1.01"), "nearly as it is"),
+        (("--alpha", "0"), "depth multiplier must be a positive number"),
+        (("--alpha", "1.5", "--beta", "0.5"), "all coefficients must grow, or all shrink"),
+        (("--alpha", "1.5", "--search", "one"), "give one of them"),
+        (("--compare", "deep"), "is no policy"),
+    ],
+)
+def test_what_cannot_grow_is_said(
+    arguments: tuple[str, ...], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "space.yaml").write_text(SPACE.format(lattice=1))
+    space = () if "--search" in arguments else ("--space", str(tmp_path / "space.yaml"))
+    assert run("scale", *space, "--results", str(tmp_path), *arguments) == 2
+    assert sentence in capsys.readouterr().err

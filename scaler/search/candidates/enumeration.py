@@ -7,14 +7,10 @@ from dataclasses import dataclass, replace
 
 from scaler.errors import UserError
 from scaler.networks.scale import identity
-from scaler.scaling.shares import Exponents
+from scaler.scaling.shares import Exponents, coefficients
 from scaler.search.candidates.candidate import Candidate, LeftOut, Point, Realised
-from scaler.search.candidates.realise import Scalable, Target, along, meet
+from scaler.search.candidates.realise import Scalable, Target, along, native_near, proxy_of
 
-#: How far a multiplier may be moved from its nominal value to meet the budget.
-NATIVE_REACH = 0.06
-#: The proxy may move further: at small images FLOPs are lumpy.
-PROXY_REACH = 0.12
 #: Points of a rectangular grid further off the budget than this are not adjusted.
 ADJUSTABLE = 0.10
 
@@ -75,16 +71,17 @@ def _realise(
     """Both networks of a point, or why it is left out."""
     asked = point.target.multipliers
     if point.on_direction:
-        asked = along(point.shares, native, target.ratio, exponents).multipliers
+        nominal = coefficients(point.shares, target.ratio, exponents)
+        asked = along(nominal, native, target.ratio).multipliers
     else:
         plain = native.realise(asked)
         if abs(target.miss(plain.ratio)) > ADJUSTABLE:
             return _miss(point, "native", plain, target)
-    first = meet(native, asked, target, NATIVE_REACH)
-    if abs(target.miss(first.ratio)) > target.tolerance:
+    first = native_near(native, asked, target)
+    if not target.met_by(first):
         return _miss(point, "native", first, target)
-    second = meet(proxy, first.effective, target, PROXY_REACH)
-    if abs(target.miss(second.ratio)) > target.tolerance:
+    second = proxy_of(first, proxy, target)
+    if not target.met_by(second):
         return _miss(point, "proxy", second, target)
     return first, second
 

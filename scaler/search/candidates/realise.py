@@ -13,11 +13,14 @@ from scaler.networks.scale import effective, scale
 from scaler.networks.spec import NetworkSpec
 from scaler.scaling.multipliers import Coefficients, Multipliers
 from scaler.scaling.rounding import Rounding
-from scaler.scaling.shares import Exponents, Shares, coefficients
 from scaler.search.candidates.candidate import Realised
 
 #: The multipliers of a base itself.
 NO_CHANGE = Multipliers()
+
+#: How far a multiplier of a native network may be moved to meet the budget; its proxy's may move further,
+#: for at small images FLOPs are lumpy.
+NATIVE_REACH, PROXY_REACH = 0.06, 0.12
 
 #: Widths tried on either side of the target, spaced evenly over the reach.
 WIDTH_STEPS = 6
@@ -76,24 +79,43 @@ class Target:
         """By which part a measured ratio misses the budget; positive is above."""
         return ratio / self.ratio - 1
 
+    def met_by(self, network: Realised) -> bool:
+        """Whether a network meets the budget."""
+        return abs(self.miss(network.ratio)) <= self.tolerance
 
-def along(shares: Shares, scalable: Scalable, ratio: float, exponents: Exponents) -> Coefficients:
-    """The coefficients of a direction whose nearly smooth count meets the budget.
 
-    The exponents hold only nearly (stems and heads do not deepen), so the coefficients are moved along
+def along(nominal: Coefficients, scalable: Scalable, ratio: float) -> Coefficients:
+    """The coefficients in the direction of ``nominal`` whose nearly smooth count meets a budget.
+
+    Exponents hold only nearly (stems and heads do not deepen), so the coefficients are moved along
     their direction until the counted FLOPs, with channels rounded finely, are right.
+
+    Args:
+        nominal: what should meet the budget by its exponents.
+        scalable: what is scaled.
+        ratio: the budget, as a factor on the base's FLOPs.
     """
     smooth = replace(scalable, rounding=Rounding(divisor=1))
     base = cost(smooth.base).flops
     low, high = 0.3, 3.0
     for _ in range(16):
         middle = math.sqrt(low * high)
-        count = cost(smooth.at(coefficients(shares, ratio**middle, exponents).multipliers)).flops / base
+        count = cost(smooth.at(nominal.at(middle))).flops / base
         if abs(math.log(count)) < abs(math.log(ratio)):
             low = middle
         else:
             high = middle
-    return coefficients(shares, ratio ** math.sqrt(low * high), exponents)
+    return Coefficients(*astuple(nominal.at(math.sqrt(low * high))))
+
+
+def native_near(native: Scalable, asked: Multipliers, target: Target) -> Realised:
+    """The native network for these multipliers, as :func:`meet` finds it."""
+    return meet(native, asked, target, NATIVE_REACH)
+
+
+def proxy_of(network: Realised, proxy: Scalable, target: Target) -> Realised:
+    """The proxy that is trained in place of a native network: nearest to the multipliers that it has."""
+    return meet(proxy, network.effective, target, PROXY_REACH)
 
 
 def meet(scalable: Scalable, asked: Multipliers, target: Target, reach: float) -> Realised:

@@ -171,10 +171,10 @@ def _surface(experiment: Experiment, fit: Fit) -> tuple[Worth, ...]:
     shares, sizes = directions(SURFACE_DIVISIONS), ladder(experiment)
     octaves = np.concatenate([shares * np.log2(size) for size in sizes])
     over_ladder = np.tile(np.eye(len(shares)), len(sizes)) / len(sizes)
-    mean = fit.posterior(latent_values(octaves).weighted(over_ladder)).mean
+    mean = fit.mean(latent_values(octaves).weighted(over_ladder))
+    below = mean - mean.max()
     return tuple(
-        Worth(Shares(*map(float, row)), float(value - mean.max()))
-        for row, value in zip(shares, mean, strict=True)
+        Worth(Shares(*map(float, row)), float(value)) for row, value in zip(shares, below, strict=True)
     )
 
 

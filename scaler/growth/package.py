@@ -1,0 +1,98 @@
+"""A network as others use it: images in, scores out, with its labels and its normalisation."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from scaler.errors import UserError
+from scaler.files import replacing
+from scaler.networks.build import Network, build
+from scaler.networks.spec import NetworkSpec
+from scaler.networks.yaml_spec import parse, write
+
+Channels = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What turns an image into input, and an output into a word.
+
+    Attributes:
+        labels: class names, in the order of the scores; empty where the network was counted only.
+        mean, std: of every channel of images in [0, 1], on the training images.
+    """
+
+    labels: tuple[str, ...]
+    mean: Channels = (0.0, 0.0, 0.0)
+    std: Channels = (1.0, 1.0, 1.0)
+
+
+class Packaged(nn.Module):
+    """Images ``[N, 3, R, R]`` in [0, 1] to scores ``[N, classes]``: normalises, then applies the network."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: Network, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.network = network
+        for name in ("mean", "std"):
+            values = torch.tensor(getattr(preprocessing, name), dtype=torch.float32)
+            self.register_buffer(name, values.reshape(1, 3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        scores: Tensor = self.network((images - self.mean) / self.std)
+        return scores
+
+
+def save_weights(network: Network, preprocessing: Preprocessing, file: Path) -> None:
+    """Write weights as safetensors; the metadata hold the network's spec, its labels and normalisation.
+
+    Raises:
+        UserError: the place cannot be written.
+        MachineError: the disk is full.
+    """
+    metadata = {
+        "format": "pt",
+        "spec": write(network.spec),
+        "labels": json.dumps(preprocessing.labels),
+        "mean": json.dumps(preprocessing.mean),
+        "std": json.dumps(preprocessing.std),
+    }
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    with replacing(file) as beside:
+        save_file(tensors, beside, metadata)
+
+
+def load_weights(file: Path, spec: NetworkSpec | None = None) -> tuple[Network, Preprocessing]:
+    """A network with its weights, in eval mode, as :func:`save_weights` wrote it.
+
+    Args:
+        file: safetensors.
+        spec: of the network; without it the file's own.
+
+    Raises:
+        UserError: the file is not there, or is not such a file.
+    """
+    try:
+        with safe_open(file, "pt") as opened:
+            metadata = opened.metadata() or {}
+        preprocessing = Preprocessing(
+            *(tuple(json.loads(metadata[key])) for key in ("labels", "mean", "std"))
+        )
+        network = build(spec or parse(metadata["spec"], str(file)))
+        network.load_state_dict(load_file(file))
+    except FileNotFoundError:
+        raise UserError(f"there is no {file}: was the network trained?") from None
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{file} holds no weights that Scaler wrote: {reason}") from error
+    network.eval()
+    return network, preprocessing

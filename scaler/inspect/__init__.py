@@ -1,0 +1,1 @@
+"""Looking inside trained networks: class activation maps, excitations, feature reuse. Numbers only."""

@@ -1,0 +1,90 @@
+"""Networks side by side on the same images: what each says, and where it looks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scaler.data.dataset import DataSet
+from scaler.inspect.cam import Method, class_maps, method_for
+from scaler.inspect.focus import Focus, focus, on_object
+from scaler.inspect.images import UNKNOWN, Images, probabilities
+from scaler.inspect.subjects import Subject, prepared
+
+#: Policies that the article's claim is about, whichever a run has.
+_COMPOUND = ("compound", "published")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one network makes of some images.
+
+    Attributes:
+        subject: the network.
+        method: how the maps were made.
+        probabilities: ``[N, classes]``.
+        asked: class that each map is about: the true one, or the predicted one where nobody knows it.
+        maps: ``[N, h, w]``.
+    """
+
+    subject: Subject
+    method: Method
+    probabilities: NDArray[np.float32]
+    asked: NDArray[np.int64]
+    maps: Tensor
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Class of the highest probability, ``[N]``."""
+        found: NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return found
+
+
+def look(
+    subjects: Sequence[Subject], images: Images, data: DataSet | None, method: Method | None = None
+) -> list[Look]:
+    """Show every network the same images, each at its own resolution.
+
+    Args:
+        subjects: the networks.
+        images: what they are shown.
+        data: that they were trained on.
+        method: None is CAM where a network has it, else Grad-CAM.
+
+    Raises:
+        UserError: as :func:`scaler.inspect.cam.class_maps`.
+    """
+    return [_look(subject, images, data, method) for subject in subjects]
+
+
+def _look(subject: Subject, images: Images, data: DataSet | None, method: Method | None) -> Look:
+    said = probabilities(subject, images, data)
+    asked = np.where(images.labels == UNKNOWN, said.argmax(axis=1), images.labels)
+    pixels = prepared(images.at(subject.resolution), subject.statistics(data))
+    how = method or method_for(subject.network)
+    maps = class_maps(subject.network, pixels, torch.from_numpy(asked), how)
+    return Look(subject, how, said, asked, maps)
+
+
+def compare_focus(looks: Sequence[Look], masks: NDArray[np.float32]) -> Focus:
+    """How much of each network's maps lies on the objects.
+
+    Args:
+        looks: at the same images.
+        masks: ``[N, S, S]``, NaN where no object is known.
+    """
+    shares = {one.subject.name: on_object(one.maps, masks) for one in looks}
+    chosen = next((name for name in _COMPOUND if name in shares), "")
+    return focus(shares, masks.mean(axis=(1, 2)).astype(np.float64), chosen)
+
+
+def same_network(subjects: Sequence[Subject], chosen: str) -> str:
+    """The single dimension that ``chosen`` is, if a search chose one; else nothing."""
+    specs = {subject.name: subject.native for subject in subjects}
+    others = [name for name in specs if name not in (chosen, "base")]
+    return next((name for name in others if chosen in specs and specs[name] == specs[chosen]), "")

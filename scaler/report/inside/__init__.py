@@ -1,0 +1,1 @@
+"""What people see of the inside of networks: pictures, tables and sentences."""

@@ -1,0 +1,71 @@
+"""What a run found, in plain words, the most important first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any, cast
+
+import pandas as pd
+
+from scaler.execution.protocol import Observation
+from scaler.growth.comparison import differences
+from scaler.growth.law import growth_laws
+from scaler.report import growth_law_report, law_report
+from scaler.report.columns import percent
+from scaler.report.run_tables import read_answer, read_scaling, read_trials
+from scaler.report.scale_report import comparison_lines
+from scaler.report.search_report import result_lines
+from scaler.report.tables import growth_lines
+from scaler.runs import Run
+from scaler.scaling.budget import format_count
+from scaler.search.result import SearchResult
+
+
+def search_answer(run: Run) -> Iterator[str]:
+    """Where the FLOPs should go, and how sure that is."""
+    result = read_answer(run)
+    if result is None:
+        yield "This search is not finished: it has no answer yet."
+        return
+    yield f"{result.base}, with {result.budget} the FLOPs: {_shares(result)}."
+    yield from law_report.law_lines(result)
+    yield from result_lines(result, _observations(read_trials(run)))
+
+
+def _shares(result: SearchResult) -> str:
+    """Which part of the budget goes where, with intervals."""
+    axes = ("depth", "width", "resolution")
+    parts = sorted(((getattr(result.chosen.shares, axis), axis) for axis in axes), reverse=True)
+    said = []
+    for share, axis in parts:
+        low, high = result.intervals[f"share_{axis}"]
+        said.append(f"{share:.0%} to {axis} ({low:.0%} to {high:.0%})")
+    return ", ".join(said)
+
+
+def _observations(trials: pd.DataFrame) -> list[Observation]:
+    """The rows of ``trials.csv``."""
+    rows = cast("list[dict[str, Any]]", trials.to_dict("records"))
+    return [Observation(**{field.name: row[field.name] for field in fields(Observation)}) for row in rows]
+
+
+def scale_answer(run: Run) -> Iterator[str]:
+    """What growing gained, against what, and what more would gain."""
+    curve, values = read_scaling(run)
+    chosen = str(curve["policy"].iloc[0])
+    own = curve[(curve["policy"] == chosen) & curve["accuracy"].notna()].sort_values("flops")
+    if len(own) > 1:
+        first, last = own.iloc[0], own.iloc[-1]
+        yield (
+            f"{first['base']} grows from {percent(first['accuracy'])} % at {format_count(first['flops'])} "
+            f"FLOPs to {percent(last['accuracy'], last['accuracy_stderr'])} % at "
+            f"{format_count(last['flops'])}."
+        )
+    else:
+        yield f"{chosen}: the networks were counted, and none was trained."
+    if values:
+        yield from comparison_lines(differences(curve, values), chosen)
+    yield from growth_lines(curve)
+    if values:
+        yield from growth_law_report.law_lines(growth_laws(curve, values))

@@ -1,0 +1,106 @@
+"""The exact proxy of a run, what it cannot say, and how to have the run again."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
+from typing import Any
+
+import yaml
+
+from scaler.growth.policies import OWN
+from scaler.report.captions import caption
+from scaler.report.run_tables import network_table
+from scaler.runs import RUN_FILE, Run
+
+
+def proxy_facts(run: Run) -> Iterator[tuple[str, str]]:
+    """What was trained in place of the base, exactly."""
+    space = run.configuration.get("space") or {}
+    proxy, recipe = space.get("proxy") or {}, space.get("recipe") or {}
+    if not space:
+        yield "unknown", f"the run has no {RUN_FILE} that says so"
+        return
+    yield "data", str(space.get("data")).removeprefix("folder:")
+    yield "images", f"{recipe.get('images') or 'all'} in training, {recipe.get('epochs')} epochs"
+    yield "base at", f"{proxy.get('resolution')} px{', enlarged' if proxy.get('upsample') else ''}"
+    thin = f"{proxy['flops']} FLOPs" if proxy.get("flops") else f"width x {proxy.get('width')}"
+    yield (
+        "made thin to",
+        f"{thin}, depth x {proxy.get('depth', 1):g}, channels in steps of {proxy.get('divisor', 1)}",
+    )
+    yield (
+        "trained by",
+        f"SGD, one cycle to a learning rate of {recipe.get('learning_rate')} (batch of 128), batches of "
+        f"{recipe.get('batch_size')}, label smoothing {recipe.get('label_smoothing')}, weight decay "
+        f"{recipe.get('weight_decay')}, {'mirrored, ' if recipe.get('flip') else ''}shifted up to "
+        f"{recipe.get('shift', 0):.0%}",
+    )
+    yield "seeds", f"{space.get('seeds')} for a network at the most"
+    yield "FLOPs", f"counted by fvcore, one multiply-add is 1; equal within {space.get('tolerance', 0):.0%}"
+
+
+def limits(run: Run, *, scaling: bool) -> Iterator[str]:
+    """What nobody should read out of the page."""
+    part = "test" if scaling else "validation"
+    seeds = network_table(run)["seeds"]
+    yield caption(run.configuration, part, seeds, errors=True) + (
+        " A network trained in earnest, at its own size, reaches other accuracies; what carries over, as far "
+        "as anything does, is which way of growing is better."
+    )
+    yield (
+        "Short trainings favour what learns fast: deeper networks lag at first. A longer training may turn "
+        "close comparisons round."
+    )
+    yield "An interval is of chance alone: other data or another recipe may give another answer."
+    if scaling:
+        yield "Every interval of a difference stands for itself: of many, one in twenty leaves the truth out."
+        yield "The law of growth is not asked for more FLOPs than as many doublings again as were measured."
+
+
+def command(run: Run, *, scaling: bool) -> str:
+    """Commands that make the run again from the space under them."""
+    known = run.configuration
+    seed = f" --seed {known['seed']}" if known.get("seed") else ""
+    if not scaling:
+        return f"scaler search --space space.yaml{seed}"
+    asked: Mapping[str, Any] = known.get("asked") or {}
+    what = f"--flops {asked['flops']}" if asked.get("flops") else f"--phi {_phis(asked, known)}"
+    others = dict.fromkeys(str(policy) for policy, _ in known.get("networks", []))
+    compare = ",".join(list(others)[1:]) or "none"
+    policy = known.get("policy") or {}
+    keys = ("alpha", "beta", "gamma") if policy.get("name") == OWN else ()
+    own = " ".join(f"--{key} {policy[key]:.6g}" for key in keys)
+    source = f"--search {known['search']}" if known.get("search") else f"--space space.yaml {own}".strip()
+    return f"scaler scale {source} {what} --compare {compare} --seeds {_seeds(known)}{seed}"
+
+
+def _phis(asked: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    phis = sorted({float(phi) for _, phi in known.get("networks", [])} or set(asked.get("phis") or [1]))
+    return ",".join(f"{phi:g}" for phi in phis)
+
+
+def _seeds(known: Mapping[str, Any]) -> int:
+    return int((known.get("space") or {}).get("seeds", 1))
+
+
+def origin(run: Run) -> Iterator[tuple[str, str]]:
+    """With what the run was made."""
+    record: dict[str, Any] = {}
+    with contextlib.suppress(OSError, yaml.YAMLError):
+        record = yaml.safe_load((run.path / RUN_FILE).read_text(encoding="utf-8")) or {}
+    yield "run", run.name
+    if record.get("finished"):
+        yield "finished", str(record["finished"])[:16].replace("T", " ") + " UTC"
+    if versions := record.get("versions"):
+        yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items())
+    if hardware := record.get("hardware"):
+        yield (
+            "machine",
+            f"{hardware.get('processor')}, {hardware.get('cores')} cores, {hardware.get('device')}",
+        )
+    if source := record.get("source"):
+        yield "source", PurePath(str(source)).name
+    if fingerprint := run.configuration.get("data_fingerprint"):
+        yield "data's fingerprint", str(fingerprint)[:16]

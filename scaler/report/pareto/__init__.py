@@ -1,0 +1,1 @@
+"""Which networks no other beats: the table, its file formats, and published networks beside it."""

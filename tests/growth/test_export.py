@@ -1,0 +1,132 @@
+"""Networks in other formats, against the modules that they came from, and the training script."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import scaler
+from scaler.errors import UserError
+from scaler.growth.formats import FORMATS, to_onnx, to_pt2, to_safetensors, to_script
+from scaler.growth.package import Packaged, Preprocessing, load_weights
+from scaler.networks.build import build
+from scaler.networks.registry import base
+from scaler.networks.scale import scale, small
+from scaler.scaling.multipliers import PUBLISHED
+from scaler.scaling.rounding import Rounding
+
+LABELS = Preprocessing(("ant", "bee", "cow"), (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
+
+
+def a_network(name="effnet-b0", phi=0.0, pixels=32, seed=0):
+    """A small-image network whose norms have seen something, so that eval mode is no identity."""
+    torch.manual_seed(seed)
+    spec = scale(small(base(name), pixels).with_classes(3), PUBLISHED.at(phi), Rounding())
+    network = build(spec)
+    network.train()
+    with torch.no_grad():
+        network(torch.randn(8, 3, spec.resolution, spec.resolution))
+    return network.eval()
+
+
+def expected(network, images):
+    mean, std = (torch.tensor(getattr(LABELS, k)).reshape(3, 1, 1) for k in ("mean", "std"))
+    with torch.inference_mode():
+        return network((images - mean) / std)
+
+
+@pytest.mark.parametrize(
+    ("name", "phi"), [("effnet-b0", 0), ("effnet-b0", 2), ("se-resnet-50", 0), ("densenet-121", 0)]
+)
+@pytest.mark.slow
+def test_all_formats_give_the_modules_scores(name, phi, tmp_path):
+    check_formats(a_network(name, phi), tmp_path)
+
+
+def test_all_formats_give_the_scores_of_a_small_one(tmp_path):
+    check_formats(a_network("resnet-20", pixels=8), tmp_path)
+
+
+def check_formats(network, folder):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    pixels = network.spec.resolution
+    for batch in (1, 3):
+        images = torch.rand(batch, 3, pixels, pixels)
+        wanted = expected(network, images)
+        bound = 1e-4 * max(1.0, float(wanted.abs().max()))
+        if batch == 1:
+            to_onnx(network, LABELS, folder / "n.onnx")
+            to_pt2(network, LABELS, folder / "n.pt2")
+            to_safetensors(network, LABELS, folder / "n.safetensors")
+            session = onnxruntime.InferenceSession(folder / "n.onnx")
+            extra = {"labels.json": ""}
+            program = torch.export.load(folder / "n.pt2", extra_files=extra).module()
+            weights = Packaged(*load_weights(folder / "n.safetensors"))
+        (scores,) = session.run(None, {"images": images.numpy()})
+        assert np.abs(scores - wanted.numpy()).max() <= bound
+        with torch.inference_mode():
+            assert float((program(images) - wanted).abs().max()) <= bound
+            assert torch.equal(weights(images), Packaged(network, LABELS)(images))
+    props = session.get_modelmeta().custom_metadata_map
+    assert json.loads(props["labels"]) == json.loads(extra["labels.json"]) == ["ant", "bee", "cow"]
+
+
+def test_weights_travel_with_their_network(tmp_path):
+    network = a_network("resnet-20", pixels=8)
+    to_safetensors(network, LABELS, tmp_path / "n.safetensors")
+    again, preprocessing = load_weights(tmp_path / "n.safetensors")
+    assert preprocessing == LABELS
+    assert again.spec == network.spec
+    images = torch.rand(2, 3, 8, 8)
+    with torch.inference_mode():
+        assert torch.equal(scaler.load(tmp_path / "n.safetensors")(images), network(images))
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
+def test_what_is_no_file_of_weights_is_said(content, tmp_path):
+    file = tmp_path / "n.safetensors"
+    file.write_bytes(content)
+    with pytest.raises(UserError, match="holds no weights that Scaler wrote"):
+        scaler.load(file)
+    with pytest.raises(UserError, match="was the network trained"):
+        scaler.load(tmp_path / "none.safetensors")
+
+
+def a_folder_of_images(folder: Path) -> None:
+    noise = np.random.default_rng(0)
+    for part, count in (("train", 6), ("val", 2)):
+        for label, colour in (("dark", 40), ("light", 200)):
+            (folder / part / label).mkdir(parents=True)
+            for index in range(count):
+                pixels = noise.integers(colour, colour + 50, (20 + index, 24, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / part / label / f"{index}.png")
+
+
+def test_the_script_trains_on_a_folder_and_its_weights_load(tmp_path):
+    a_folder_of_images(tmp_path / "data")
+    script = to_script(a_network("resnet-20", pixels=16), LABELS, tmp_path / "train.py").file
+    short = ("--steps", "3", "--batch", "4", "--workers", "0", "--device", "cpu", "--output", "out")
+    command = [sys.executable, str(script), "--data", "data", *short]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "12 training images of 2 classes at 16 px" in done.stdout
+    assert "validation accuracy" in done.stdout
+    network = scaler.load(tmp_path / "out" / "best.safetensors")
+    assert network.spec.classes == 2
+    assert torch.isfinite(network(torch.zeros(1, 3, 16, 16))).all()
+
+
+def test_every_format_has_a_snippet_that_runs(tmp_path):
+    pytest.importorskip("onnxscript")
+    network = a_network("resnet-20", pixels=8)
+    for name in ("pt2", "safetensors", "spec", "onnx"):
+        write, ending = FORMATS[name]
+        found = write(network, LABELS, tmp_path / f"n{ending}")
+        code = found.snippet.replace('"n.', f'"{tmp_path}/n.')
+        exec(compile(code, name, "exec"), {})

@@ -1,0 +1,152 @@
+"""The page of a run, as text and in a real browser."""
+
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from scaler import runs
+from scaler.cli.report import report
+from scaler.report.columns import CSV_FORMATS, curve_frame
+from scaler.report.page.page import page, write_page
+from tests.cli.test_pareto import SPACE, searched
+
+POLICIES = ("compound", "depth", "width", "resolution")
+
+
+@pytest.fixture(scope="module")
+def scaling(tmp_path_factory):
+    """A run of four policies at phi = 0..3 with three seeds."""
+    generator = np.random.default_rng(0)
+    rows, trials = [], ["candidate,seed_index,rung,epochs,images,train_flops,accuracy,loss,seconds,state"]
+    for policy in POLICIES:
+        for phi in range(0 if policy == "compound" else 1, 4):
+            training = len(rows)
+            level = 0.6 + 0.05 * phi - 0.012 * POLICIES.index(policy) * phi
+            seeds = [level + 0.004 * generator.standard_normal() for _ in range(3)]
+            trials += [f"{training},{s},0,4,1,1,{value},1,1,complete" for s, value in enumerate(seeds)]
+            rows.append(
+                {
+                    "network": f"{policy}-phi-{phi}",
+                    "base": "effnet-b0",
+                    "policy": policy,
+                    "phi": phi,
+                    "depth": 1.0,
+                    "width": 1.0,
+                    "resolution": 224,
+                    "flops": int(4e8 * 2**phi),
+                    "params": 5_000_000,
+                    "activations": 7_000_000,
+                    "accuracy": np.mean(seeds),
+                    "accuracy_stderr": np.std(seeds, ddof=1) / 3**0.5,
+                    "seeds": 3,
+                    "training": training,
+                }
+            )
+    asked = {"phis": [0, 1, 2, 3], "compare": None, "flops": None}
+    networks = [[row["policy"], row["phi"]] for row in rows]
+    configuration = {"space": SPACE, "asked": asked, "networks": networks, "search": "one", "seed": 7}
+    with runs.open_run(tmp_path_factory.mktemp("page"), "four", "scale", configuration) as run:
+        run.write_csv("curve.csv", curve_frame(rows), CSV_FORMATS)
+        run.write_text("trials.csv", "\n".join(trials) + "\n")
+        run.finish()
+    return run
+
+
+class Outline(HTMLParser):
+    """Where a page would go for more, and whether its elements close."""
+
+    def __init__(self):
+        super().__init__()
+        self.links, self.text = [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.links += [value for key, value in attributes if key in ("src", "href", "xlink:href") and value]
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_a_page_stands_alone_and_answers_first(scaling):
+    outline = Outline()
+    outline.feed(page([scaling]))
+    assert all(link.startswith(("#", "data:")) for link in outline.links)
+    words = " ".join(" ".join(outline.text).split())
+    answer = words.index("effnet-b0 grows from")
+    assert answer < words.index("better on the mean of all phis") < words.index("The networks")
+    assert words.index("The networks") < words.index("What this cannot say")
+    assert "scaler scale --search one --phi 0,1,2,3 --compare depth,width,resolution" in words
+    assert "--seed 7" in words
+
+
+def test_every_network_says_its_numbers_in_the_picture(scaling):
+    tips = re.findall(r'data-tip="([^"]*)"', page([scaling]))
+    assert len(tips) >= 13
+    assert any(re.fullmatch(r"depth, φ = 2: 6\d\.\d ± \d\.\d %, 1\.60G FLOPs", tip) for tip in tips)
+
+
+def test_names_are_text_whatever_they_hold(tmp_path):
+    row = {"network": "a", "base": "<script>alert(1)</script>", "policy": "x", "phi": 1, "flops": 1}
+    with runs.open_run(tmp_path, "odd", "scale", {}) as run:
+        run.write_csv("curve.csv", curve_frame([row]), CSV_FORMATS)
+    assert "<script>alert" not in page([run])
+
+
+def test_a_search_and_a_scaling_make_one_page(scaling, tmp_path, capsys):
+    search = searched(tmp_path, "search")
+    report([str(search), str(scaling.path)], to=tmp_path / "both.html")
+    text = (tmp_path / "both.html").read_text()
+    assert capsys.readouterr().out.strip() == str(tmp_path / "both.html")
+    assert text.index("Search search") < text.index("Scaling four") < text.index("All networks together")
+    assert "scaler search --space space.yaml" in text
+
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture
+def browser():
+    if BROWSER is None:
+        pytest.skip("no Chromium is installed")
+    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with driver.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+def test_the_page_works_in_a_browser(scaling, browser, width, height, scheme):
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    context.set_offline(True)
+    shown, wrong = context.new_page(), []
+    shown.on("console", lambda message: wrong.append(message.text))
+    shown.on("pageerror", lambda error: wrong.append(str(error)))
+    shown.goto(write_page([scaling]).as_uri())
+    # Nothing is wider than the page but what scrolls inside its own frame.
+    assert shown.evaluate("document.documentElement.scrollWidth") <= width
+    for frame in ("figure", ".table", ".answer", "pre", "dl"):
+        for box in [one.bounding_box() for one in shown.locator(frame).all()]:
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+    accuracies = shown.locator("tbody tr td:nth-child(9)")
+    shown.get_by_role("button", name="accuracy %").click()
+    rising = [float(text.split()[0]) for text in accuracies.all_text_contents()]
+    assert rising == sorted(rising)
+    shown.get_by_role("button", name="accuracy %").click()
+    falling = [float(text.split()[0]) for text in accuracies.all_text_contents()]
+    assert falling == sorted(falling, reverse=True)
+    mark = shown.locator(".tip").first
+    mark.scroll_into_view_if_needed()
+    mark.dispatch_event("mouseenter")
+    assert "FLOPs" in shown.locator("#tip").inner_text()
+    colours = shown.evaluate(
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+    )
+    light = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in colours]
+    assert (light[0] > light[1]) == (scheme == "light")
+    assert wrong == []
+    context.close()
