@@ -25,6 +25,6 @@ def growth_laws(curve: pd.DataFrame, values: Mapping[tuple[int, int], float]) ->
             laws[policy] = noise
         else:
             laws[policy] = fit_growth(
-                own["flops"].astype(float).tolist(), own["accuracy"].astype(float).tolist(), noise
+                own["flops"].to_numpy(float).tolist(), own["accuracy"].to_numpy(float).tolist(), noise
             )
     return laws

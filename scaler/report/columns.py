@@ -130,7 +130,7 @@ _MEASURED: dict[str, tuple[str, Callable[[float], str]]] = {
 
 def cost_column(name: str) -> Column:
     """A column for a cost that a table holds beyond the counts."""
-    title, said = _MEASURED.get(name, (name, lambda value: f"{value:.4g}"))
+    title, said = _MEASURED.get(name, (name, "{:.4g}".format))
     return Column(name, title, float, lambda row: "" if _missing(row[name]) else said(row[name]), varied=True)
 
 

@@ -50,5 +50,7 @@ def draw_stages(networks: Mapping[str, NetworkSpec]) -> Figure:
     axes.tick_params(axis="x", labelrotation=30 if len(stages) > 9 else 0)
     axes.set_ylabel("part of the FLOPs (%)", fontsize=11.5, color=INK)
     axes.set_ylim(0, 1.3 * axes.get_ylim()[1])
-    axes.legend(loc="upper left", frameon=False, fontsize=11, labelcolor=INK)
+    axes.legend(
+        loc="upper left", facecolor="white", edgecolor="none", framealpha=1, fontsize=11, labelcolor=INK
+    )
     return figure

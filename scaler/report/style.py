@@ -6,7 +6,7 @@ import io
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 import matplotlib
@@ -80,7 +80,8 @@ def new_figure(height: float, title: str, caption: str) -> tuple[Figure, Axes]:
 def tip(axes: Axes, where: Iterable[float], words: str) -> None:
     """Let a point (in the axes' own coordinates) say its numbers in a page; in a picture it is not seen."""
     number = len(axes.collections)
-    axes.scatter(
+    scatter: Any = axes.scatter  # of two coordinates, or of three in a triangle
+    scatter(
         *([value] for value in where),
         s=220,
         alpha=0,

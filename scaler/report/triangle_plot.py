@@ -85,7 +85,7 @@ def _axes(axes: Any) -> None:
     axes.set_axisbelow(True)
     for axis, name in ((axes.taxis, "depth"), (axes.laxis, "width"), (axes.raxis, "resolution")):
         axis.set_ticks([0.25, 0.5, 0.75], [f"{name} {part}%" for part in (25, 50, 75)])
-        axis.set_tick_params(labelsize=9, labelcolor=SOFT, color=SOFT, tick1On=True)
+        axis.set_tick_params(labelsize=9, labelcolor=SOFT, color=SOFT, tick1On=True, pad=9)
     for spine in axes.spines.values():
         spine.set_color(SOFT)
     style: dict[str, Any] = {"fontsize": 13, "fontweight": "bold", "color": INK}
@@ -135,7 +135,7 @@ def _outside(shares: Shares, law: LawSummary) -> float:
     """How far a direction lies outside the shares that hold the best one at the largest size; inside < 0."""
     last = law.path[-1]
     bounds = zip(astuple(shares), last.low, last.high, strict=True)
-    return max(max(low - share, share - high) for share, low, high in bounds) - 1e-3
+    return float(max(max(low - share, share - high) for share, low, high in bounds)) - 1e-3
 
 
 def _colour_bar(figure: Figure, norm: Normalize, title: str) -> None:

@@ -10,30 +10,30 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from scaler.cost.exponents import measure
 from scaler.execution.run_trials import CHECKPOINTS, drop_checkpoints, run_trials
 from scaler.growth.export import export_networks
-from scaler.growth.scale_up import COMPOUND, SINGLE, Origin, ScaleUp, curve_rows, prepare_scale
+from scaler.growth.ladder import up_to
+from scaler.growth.origin import Origin
+from scaler.growth.policies import COMPARABLE, COMPOUND, SINGLE, in_direction
+from scaler.growth.scale_up import Asked, ScaleUp, curve_rows, prepare_scale
 from scaler.report.columns import CSV_FORMATS, curve_frame
 from scaler.runs import Run, open_run
-from scaler.search.result import Policy
-from scaler.search.session import prepare
+from scaler.search.candidates.proxy_base import bases, budget_ratio
+from scaler.search.candidates.realise import Target
 from scaler.search.space import read_space
 from scaler.search.workload import Settings
 
 
 def origin(space_file: str, settings: Settings) -> Origin:
-    """The candidates of these names in the search of this space, which is not run."""
+    """The published direction at the space's budget; no search is run."""
     space = read_space(space_file)
-    session = prepare(space, settings)
-    kept = session.problem.candidates.kept
-    found = {
-        candidate.point.name: Policy(
-            shares, candidate.coefficients, candidate.proxy_coefficients, candidate.native.ratio
-        )
-        for candidate, shares in zip(kept, session.work.experiment.shares, strict=True)
-    }
-    names = {COMPOUND: "published", **SINGLE}
-    return Origin({policy: found[name] for policy, name in names.items() if name in found}, space)
+    native, proxy = bases(space, len(settings.request(space).load().classes))
+    ratio = budget_ratio(space.budget, native.base)
+    exponents = measure(native.base, budget=ratio).exponents
+    target = Target(ratio, space.tolerance)
+    chosen = in_direction(COMPARABLE["published"], exponents, native, proxy, target)
+    return Origin(COMPOUND, chosen, ratio, {}, space, exponents)
 
 
 def train(scale_up: ScaleUp, run: Run) -> None:
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path)
     asked = parser.parse_args()
     settings = Settings(asked.data_root, workers=1)
-    scale_up = prepare_scale(origin(asked.space, settings), settings, phis=range(asked.phi + 1))
+    scale_up = prepare_scale(origin(asked.space, settings), settings, Asked(up_to(asked.phi), SINGLE))
     name = f"inspect-{Path(asked.space).stem}"
     with open_run(Path("results"), name, "scale", scale_up.configuration) as run:
         train(scale_up, run)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
-from typing import Any, cast
 
 import pandas as pd
 
@@ -46,8 +44,8 @@ def _shares(result: SearchResult) -> str:
 
 def _observations(trials: pd.DataFrame) -> list[Observation]:
     """The rows of ``trials.csv``."""
-    rows = cast("list[dict[str, Any]]", trials.to_dict("records"))
-    return [Observation(**{field.name: row[field.name] for field in fields(Observation)}) for row in rows]
+    rows = trials.astype(object).to_dict("records")
+    return [Observation(**{str(key): value for key, value in row.items()}) for row in rows]
 
 
 def scale_answer(run: Run) -> Iterator[str]:
