@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +44,14 @@ def scale(
             metavar="RUN", help="The search to take coefficients from; default: the newest finished."
         ),
     ] = None,
+    path: Annotated[
+        str,
+        typer.Option(
+            metavar="powers|law",
+            help="Powers of the chosen alpha, beta, gamma; or the shares that the search's law finds best at "
+            "every size.",
+        ),
+    ] = "powers",
     alpha: Annotated[
         float | None,
         typer.Option(metavar="X", help="Depth at phi = 1, of your own; those not given stay 1."),
@@ -97,6 +106,9 @@ def scale(
     ] = False,
     device: options.Device = "auto",
     workers: options.Workers = None,
+    engine: options.Engine = "local",
+    ray_address: options.RayAddress = None,
+    gpus_per_training: options.GpusPerTraining = 1.0,
     storage: options.Storage = None,
     results: options.Results = Path("results"),
     name: options.Name = None,
@@ -110,6 +122,7 @@ def scale(
 
     Example: scaler scale --phi 4
     """
+    from scaler.execution.executors.engine import Engine
     from scaler.growth.ladder import parse_phis
     from scaler.growth.policies import parse_compare
     from scaler.growth.scale_up import Asked, fitted_before, prepare_scale
@@ -121,11 +134,12 @@ def scale(
         _answer(output, results, name, predict, for_accuracy)
         return
     asked = Asked(parse_phis(phi), None if compare is None else parse_compare(compare), flops)
-    settings = Settings(data_root, skip_unreadable, seed, device, workers, time_budget)
+    where = Engine(options.engine_name(engine), ray_address, gpus_per_training)
+    settings = Settings(data_root, skip_unreadable, seed, device, workers, time_budget, engine=where)
     own = _own(alpha, beta, gamma)
     overrides = {"seeds": seeds or _DEFAULT_SEEDS, "data": data}
     with output.working("Counting networks and timing this machine"):
-        origin = _origin(output, results, search, base, space, own, settings, overrides)
+        origin = _origin(output, results, search, base, space, own, settings, overrides, path)
         fitted = fitted_before(results, name, origin, asked, settings)
         prepared = prepare_scale(origin, settings, asked, fitted)
     for line in scale_lines(prepared):
@@ -182,19 +196,26 @@ def _origin(
     own: Coefficients | None,
     settings: Settings,
     overrides: dict[str, Any],
+    path: str,
 ) -> Origin:
-    """The user's coefficients; else the search named, or the newest of this base; else the published ones."""
+    """The user's coefficients; else the search named or the newest of this base; else the published."""
     from scaler.growth.origin import find_search, origin_of, own_origin, published_origin
     from scaler.search.result import read_result
     from scaler.search.space import read_space
 
+    if path not in ("powers", "law"):
+        raise UserError(f"--path {path!r} is no path: write powers or law")
     if search is not None and (own or space):
         other = "--space" if space else "--alpha, --beta, --gamma"
         raise UserError(f"--search and {other} both say where coefficients come from: give one of them")
     run = find_search(results, search, base) if own is None and space is None else None
     if run is not None:
         output.note(f"Search      {run.path}")
-        return origin_of(read_result(run), run.name).on(overrides)
+        return origin_of(read_result(run), run.name, along_law=path == "law").on(overrides)
+    if path == "law":
+        raise UserError(
+            "--path law follows what a search found: run `scaler search`, or name one by --search"
+        )
     chosen = read_space(space or _DEFAULT_SPACE).override(base=base, **overrides)
     if own is not None:
         return own_origin(own, chosen, settings)
@@ -257,8 +278,7 @@ def _finish(
                 run,
                 work.experiment,
                 work.strategy,
-                training,
-                workers=work.workers,
+                partial(work.executor, training),
                 storage=storage,
                 attributes=prepared.attributes(),
                 on_progress=on_progress,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 
 from scaler.cli import options
 from scaler.cli.console import Output, table
 from scaler.errors import UserError
+from scaler.files import read_text
 from scaler.search.spaces_directory import space_files
+from scaler.yaml_files import read
 
 
 def spaces(
@@ -34,9 +36,9 @@ def spaces(
     output = Output(json, quiet)
     if name is not None:
         path = _find(name)
-        output.text(_read(path), path.read_text(encoding="utf-8").rstrip())
+        output.text(read(path).content, read_text(path).rstrip())
         return
-    found = {name: str(_read(path).get("about", "")) for name, path in space_files().items()}
+    found = {name: str(read(path).content.get("about", "")) for name, path in space_files().items()}
     output.result(
         [{"space": name, "about": about} for name, about in found.items()],
         table({"space": "left", "about": "left"}, found.items(), fold="about"),
@@ -49,19 +51,7 @@ def spaces(
 def _find(name: str) -> Path:
     known = space_files()
     path = known.get(name, Path(name))
-    if path.is_file():
+    if name in known or path.suffix in (".yaml", ".yml") or os.path.lexists(path):
         return path
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4) or list(known)
     raise UserError(f"there is no search space or file {name!r}; there is {', '.join(near)}")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark else "its text"
-        raise UserError(f"{path} is no YAML: mend {where}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is no search space: it has no keys")
-    return content

@@ -102,10 +102,10 @@ def of_run(
         raise UserError(
             f"{run.path} has no trained network of {missing[0]} at phi = {chosen:g}; it has {_listed(there)}"
         )
-    if with_base and chosen != 0 and ("base", 0.0) in there:
-        wanted = ["base", *wanted]
     if not wanted:
         raise UserError(f"{run.path} has no trained network at phi = {chosen:g}; it has {_listed(there)}")
+    if with_base and chosen != 0 and ("base", 0.0) in there:
+        wanted = ["base", *wanted]
     return [_subject(run, policy, 0.0 if policy == "base" else chosen) for policy in wanted]
 
 

@@ -12,16 +12,19 @@ torch before a network is built.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
+import reprlib
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scaler.errors import UserError
+from scaler.files import read_text
 from scaler.networks.scale import effective, identity, scale, small
 from scaler.networks.spec import Head, NetworkSpec
 from scaler.scaling.multipliers import Multipliers
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 DEFAULT_RESOLUTION = 224
+LARGEST_RESOLUTION = 8192
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,12 @@ def python_network(name: str) -> PythonNetwork:
         raise UserError(f"cannot read the base {name!r}: write module:function or FILE.py:function")
     target = f"{Path(place).resolve()}:{function}" if place.endswith(".py") else name
     resolution = getattr(_function(target), "base_resolution", DEFAULT_RESOLUTION)
-    if not isinstance(resolution, int) or resolution < 1:
-        raise UserError(f"base_resolution of {name} must be a whole number of pixels, not {resolution!r}")
+    whole = isinstance(resolution, int) and not isinstance(resolution, bool)
+    if not whole or not 1 <= resolution <= LARGEST_RESOLUTION:
+        raise UserError(
+            f"base_resolution of {name} must be a whole number of pixels from 1 to {LARGEST_RESOLUTION}, "
+            f"not {reprlib.repr(resolution)}"
+        )
     return PythonNetwork(
         name=f"{Path(place).stem if place.endswith('.py') else place.rpartition('.')[2]}-{function}",
         family="user",
@@ -140,13 +148,11 @@ def construct(spec: PythonNetwork) -> nn.Module:
     if not spec.regularised:
         _drop_dropout(network)
     network.eval()
-    try:
-        with torch.no_grad():
-            scores = network(torch.zeros(2, 3, spec.resolution, spec.resolution))
-    except Exception as error:
-        raise UserError(
-            f"the network of {_call(spec)} cannot take images of {spec.resolution} px: {_brief(error)}"
-        ) from error
+    with (
+        torch.no_grad(),
+        _guarded(f"the network of {_call(spec)} cannot take images of {spec.resolution} px"),
+    ):
+        scores = network(torch.zeros(2, 3, spec.resolution, spec.resolution))
     network.train()
     shape = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
     if shape != (2, spec.classes):
@@ -160,19 +166,24 @@ def construct(spec: PythonNetwork) -> nn.Module:
 def _called(spec: PythonNetwork) -> nn.Module:
     """What the function returns, not yet tried on images."""
     from torch import nn
+    from torch.nn.parameter import is_lazy
 
     function = _function(spec.target)
-    try:
+    with _guarded(f"{_call(spec)} failed"):
         network = function(
             depth=spec.depth_multiplier,
             width=spec.width_multiplier,
             resolution=spec.resolution,
             num_classes=spec.classes,
         )
-    except Exception as error:
-        raise UserError(f"{_call(spec)} failed: {_brief(error)}") from error
     if not isinstance(network, nn.Module):
         raise UserError(f"{_call(spec)} must return a torch.nn.Module, not {type(network).__name__}")
+    for name, parameter in network.named_parameters():
+        if is_lazy(parameter) or parameter.is_meta:
+            kind = "lazy" if is_lazy(parameter) else "on the meta device"
+            raise UserError(
+                f"{_call(spec)}: its parameter {name} is {kind}; give every layer its size and values"
+            )
     return network
 
 
@@ -193,10 +204,25 @@ def _call(spec: PythonNetwork) -> str:
     )
 
 
+@contextlib.contextmanager
+def _guarded(what: str) -> Iterator[None]:
+    """Run a user's code: what it prints goes to stderr, and its errors and exits become a sentence.
+
+    Raises:
+        UserError: the code failed; ``what`` begins the sentence.
+    """
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{what}: {_brief(error)}") from error
+
+
 def _brief(error: BaseException) -> str:
     """The kind and first line of a foreign error."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    lines = [] if isinstance(error, SystemExit) else str(error).strip().splitlines()
+    kind = "it exits" if isinstance(error, SystemExit) else type(error).__name__
+    return f"{kind}: {lines[0][:200]}" if lines else kind
 
 
 def _function(target: str) -> Callable[..., Any]:
@@ -213,31 +239,27 @@ def _named_module(place: str) -> Any:
     """Import a module; the working directory counts, as with ``python -m``."""
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    try:
-        return importlib.import_module(place)
-    except ModuleNotFoundError as error:
-        if error.name and (place == error.name or place.startswith(f"{error.name}.")):
-            raise UserError(
-                f"cannot find the module {place!r}; run from the directory that holds it, "
-                "or write FILE.py:function"
-            ) from error
-        raise UserError(f"importing {place} failed: {_brief(error)}") from error
-    except Exception as error:
-        raise UserError(f"importing {place} failed: {_brief(error)}") from error
+    with _guarded(f"importing {place} failed"):
+        try:
+            return importlib.import_module(place)
+        except ModuleNotFoundError as error:
+            missing = error.name and (place == error.name or place.startswith(f"{error.name}."))
+            if not missing:
+                raise
+    raise UserError(
+        f"cannot find the module {place!r}; run from the directory that holds it, or write FILE.py:function"
+    )
 
 
 @lru_cache(maxsize=64)
 def _file_module(place: str) -> Any:
     path = Path(place)
-    if not path.is_file():
-        raise UserError(f"there is no file {place}")
+    read_text(path)  # which says what is wrong with it
     found = importlib.util.spec_from_file_location(f"scaler_user_{path.stem}", path)
     assert found is not None
     assert found.loader is not None
     module = importlib.util.module_from_spec(found)
     sys.modules[found.name] = module
-    try:
+    with _guarded(f"running {place} failed"):
         found.loader.exec_module(module)
-    except Exception as error:
-        raise UserError(f"running {place} failed: {_brief(error)}") from error
     return module

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from scaler.errors import UserError
+from scaler.files import read_bytes
 from scaler.networks.build import Network
 from scaler.networks.foreign_names import TRANSLATIONS, plain
 from scaler.networks.spec import NetworkSpec
@@ -24,6 +27,9 @@ _CLASSIFIER = ("head.classifier.weight", "head.classifier.bias")
 
 #: Where checkpoints keep the state dict, best first (averaged weights are those that timm publishes).
 _CONTAINERS = ("state_dict_ema", "model_ema", "state_dict", "model", "model_state_dict")
+
+#: Bytes of the largest file of weights that is read.
+LARGEST_FILE = 8 << 30
 
 #: Bases whose torchvision weights were trained by TensorFlow with its epsilon (torchvision's builders).
 _TENSORFLOW_EPSILON = ("effnet-b5", "effnet-b6", "effnet-b7")
@@ -83,14 +89,18 @@ def load_weights(
 
 
 def _read(path: Path) -> Any:
+    content = read_bytes(path, LARGEST_FILE)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise UserError(f"there is no file {path}") from error
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, ValueError) as error:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load(content)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+    # A file from elsewhere can make the unpickler fail in any way.
+    except Exception as error:
         raise UserError(
-            f"{path} is no file of weights that can be read safely (torch.save of a state dict); "
-            "safetensors files must be converted first"
+            f"{path} is no file of weights that can be read safely: save a state dict by torch.save, or as "
+            "safetensors"
         ) from error
 
 
@@ -102,7 +112,25 @@ def _tensors(content: Any, where: str) -> dict[str, Tensor]:
             break
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise UserError(f"{where} holds no state dict; save one with torch.save(network.state_dict(), FILE)")
+    for key, value in content.items():
+        if problem := _unusable(value):
+            raise UserError(f"{where}: the tensor {key} {problem}; save the plain, trained weights")
     return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def _unusable(value: Tensor) -> str:
+    """Why a tensor cannot be a network's weights, or nothing."""
+    if value.is_meta:
+        return "has no values (it is on the meta device)"
+    if value.layout != torch.strided:
+        return "is sparse"
+    if value.is_quantized:
+        return "is quantised"
+    if value.is_complex():
+        return "holds complex numbers"
+    if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+        return "holds numbers that are not finite"
+    return ""
 
 
 def _translate(theirs: State, network: Network) -> tuple[str, dict[str, str | None]]:
@@ -133,7 +161,12 @@ def _check(
         )
     unknown = [name for name, key in names.items() if key is None and not _optional(name)]
     missing = [key for key in ours if key not in found and not _optional(key)]
-    wrong = [key for key, name in found.items() if theirs[name].shape != ours[key].shape]
+    wrong = [
+        key
+        for key, name in found.items()
+        if theirs[name].shape != ours[key].shape
+        or theirs[name].is_floating_point() != ours[key].is_floating_point()
+    ]
     if not unknown and not missing and wrong and set(wrong) <= set(_CLASSIFIER):
         given = theirs[found[_CLASSIFIER[0]]].shape[0]
         raise UserError(
@@ -143,8 +176,8 @@ def _check(
     problems = {
         "keys of the file that the network lacks": _by_module(unknown),
         "keys of the network that the file lacks": _by_module(missing),
-        "other shapes": [
-            f"{found[key]} {tuple(theirs[found[key]].shape)} for {tuple(ours[key].shape)}" for key in wrong
+        "other shapes or types": [
+            f"{found[key]} {_kind(theirs[found[key]])} for {_kind(ours[key])}" for key in wrong
         ],
     }
     told = "; ".join(f"{about}: {', '.join(keys)}" for about, keys in problems.items() if keys)
@@ -154,6 +187,13 @@ def _check(
             f"{where} does not fit {spec.name} ({fitting} of {len(theirs)} tensors fit; is it another "
             f"network, or scaled otherwise?): {told}"
         )
+
+
+def _kind(value: Tensor) -> str:
+    shape = tuple(value.shape)
+    return (
+        f"{shape}" if value.is_floating_point() else f"{shape} of {str(value.dtype).removeprefix('torch.')}"
+    )
 
 
 def _optional(key: str) -> bool:

@@ -29,37 +29,50 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from scaler.errors import UserError
+from scaler.files import read_text
 from scaler.networks.blocks.registry import BLOCKS
 from scaler.networks.layers import Concat, Conv, Gate, Layer, Residual, Seq
 from scaler.networks.lowering import lower
 from scaler.networks.spec import Head, NetworkSpec, Stage
-from scaler.yaml_files import parse_model
+from scaler.yaml_files import LARGEST, parse_model
+from scaler.yaml_files import parse as parse_yaml
 
 _SUFFIXES = (".yaml", ".yml")
 
 #: Of the keys in a written file.
 _ORDER = ("name", "family", "resolution", "classes", "style", "stem", "stages", "head")
 
-_COUNT = Field(ge=1, strict=True)
-_RATE = Field(ge=0, lt=1)
+#: Beyond these bounds a network could not be built, or not even be counted.
+MOST_BLOCKS, MOST_STAGES, WIDEST, LARGEST_SIDE, MOST_CLASSES = 1000, 200, 65_536, 8192, 1_000_000
+LARGEST_WINDOW, LARGEST_STRIDE, LARGEST_FACTOR = 63, 32, 256
+
+
+def _whole(least: int, most: int) -> Any:
+    return Field(ge=least, le=most, strict=True)
+
+
+_WIDTHS = tuple[Annotated[int, _whole(1, WIDEST)], ...]
+_RATE = Field(ge=0, lt=1, allow_inf_nan=False)
 
 #: What the types alone do not say, by field.
 _LIMITS: dict[str, Any] = {
-    "resolution": _COUNT,
-    "classes": _COUNT,
-    "depth": _COUNT,
-    "width": Field(ge=0, strict=True),
-    "stride": _COUNT,
-    "kernel": _COUNT,
-    "expand": Field(ge=0),
-    "group_width": Field(ge=0, strict=True),
-    "reduction": Field(gt=0),
-    "pool": _COUNT,
+    "name": Field(min_length=1, max_length=200),
+    "resolution": _whole(1, LARGEST_SIDE),
+    "classes": _whole(1, MOST_CLASSES),
+    "depth": _whole(1, MOST_BLOCKS),
+    "width": _whole(0, WIDEST),
+    "stride": _whole(1, LARGEST_STRIDE),
+    "kernel": _whole(1, LARGEST_WINDOW),
+    "expand": Field(ge=0, le=LARGEST_FACTOR, allow_inf_nan=False),
+    "group_width": _whole(0, WIDEST),
+    "reduction": Field(gt=0, le=1_000_000, allow_inf_nan=False),
+    "pool": _whole(1, LARGEST_WINDOW),
     "dropout": _RATE,
     "drop_path": _RATE,
-    "norm_eps": Field(gt=0),
-    "norm_momentum": Field(gt=0, le=1),
-    "stages": Field(min_length=1),
+    "norm_eps": Field(gt=0, le=1, allow_inf_nan=False),
+    "norm_momentum": Field(gt=0, le=1, allow_inf_nan=False),
+    "stages": Field(min_length=1, max_length=MOST_STAGES),
+    "stem": Field(max_length=MOST_STAGES),
 }
 
 #: Defaults of the file where the dataclass has none.
@@ -83,11 +96,7 @@ def read(path: Path) -> NetworkSpec:
     Raises:
         UserError: the file cannot be read, or a key, a value or the network is wrong; with line and key.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the network file {path}: {error}") from error
-    return parse(text, str(path))
+    return parse(read_text(path, LARGEST), str(path))
 
 
 def parse(text: str, source: str) -> NetworkSpec:
@@ -101,8 +110,9 @@ def parse(text: str, source: str) -> NetworkSpec:
         for index in range(len(getattr(spec, part))):
             problem = _problem(spec, part, index)
             if problem:
-                line = _line(text, part, index)
+                line = _lines(text, source)[part, index]
                 raise UserError(f"{source}, line {line}, key '{part}.{index}': {problem}")
+    _check_head(spec, source, text)
     return spec
 
 
@@ -131,6 +141,8 @@ def schema() -> dict[str, Any]:
 def _problem(spec: NetworkSpec, part: str, index: int) -> str:
     """Why a stage cannot follow the stages before it, or nothing."""
     stage: Stage = getattr(spec, part)[index]
+    if stage.kernel % 2 == 0 and not stage.block.startswith("maxpool"):
+        return f"the kernel of a {stage.block} block must be odd, to keep a map's size, not {stage.kernel}"
     stem, stages = (
         (spec.stem, spec.stages[: index + 1]) if part == "stages" else (spec.stem[:index], (stage,))
     )
@@ -151,13 +163,17 @@ def _problem(spec: NetworkSpec, part: str, index: int) -> str:
     return ""
 
 
-def _line(text: str, part: str, index: int) -> int:
-    """The line of a stage, counted from 1."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    assert isinstance(node, yaml.MappingNode)
-    stages = next(value for key, value in node.value if key.value == part)
-    line: int = stages.value[index].start_mark.line + 1
-    return line
+def _check_head(spec: NetworkSpec, source: str, text: str) -> None:
+    """The whole network, now that all its stages follow one another."""
+    try:
+        lower(spec)
+    except UserError as error:
+        raise UserError(f"{source}, line {_lines(text, source)['resolution',]}: {error}") from error
+
+
+def _lines(text: str, source: str) -> dict[tuple[int | str, ...], int]:
+    """The line of every key, counted from 1."""
+    return parse_yaml(text, source).lines
 
 
 def _convolutions(layer: Layer) -> Iterator[Conv]:
@@ -230,6 +246,8 @@ def _checked(name: str, hint: Any) -> Any:
     """The type that pydantic checks: dataclasses become models, block names the known ones."""
     if name == "block":
         return Literal[tuple(BLOCKS)]
+    if name in ("hidden", "branches"):
+        return _WIDTHS
     if is_dataclass(hint):
         assert isinstance(hint, type)
         return Annotated[_model(hint), AfterValidator(lambda model: model.made())]

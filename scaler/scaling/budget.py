@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from scaler.errors import UserError
 
 _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
-_PATTERN = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([xKMGBT]?)", re.IGNORECASE)
+_PATTERN = re.compile(r"((?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*([xKMGBT]?)", re.IGNORECASE)
+#: More than any network or machine has of anything.
+_LARGEST = 1e24
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,16 @@ class Budget:
 
 
 def parse_budget(text: str) -> Budget:
-    """Read ``2x``, ``1.5x``, ``800M``, ``1.2G`` (M = 1e6, G or B = 1e9, T = 1e12).
+    """Read ``2x``, ``1.5x``, ``800M``, ``1.2G``, ``1e9`` (M = 1e6, G or B = 1e9, T = 1e12).
 
     Raises:
         UserError: the text is no budget.
     """
     match = _PATTERN.fullmatch(text.strip())
-    if match is None or float(match[1]) == 0:
+    if match is None or not 0 < float(match[1]) < _LARGEST:
         raise UserError(
-            f"cannot read the budget {text!r}: write a factor on the base such as 2x, "
-            "or FLOPs such as 800M or 1.2G"
+            f"cannot read the budget {_brief(text)}: write a factor on the base such as 2x, "
+            "or FLOPs such as 800M, 1.2G or 1e9"
         )
     unit = match[2].upper()
     if unit == "X":
@@ -52,7 +54,7 @@ def parse_budget(text: str) -> Budget:
 
 
 def parse_count(text: str | None) -> float | None:
-    """Read ``8M`` or ``1.2G``; None stays None.
+    """Read ``8M``, ``1.2G`` or ``1e9``; None stays None.
 
     Raises:
         UserError: the text is no count.
@@ -60,8 +62,8 @@ def parse_count(text: str | None) -> float | None:
     if text is None:
         return None
     match = _PATTERN.fullmatch(text.strip())
-    if match is None or match[2].upper() == "X":
-        raise UserError(f"cannot read the number {text!r}: write such as 500000, 8M or 1.2G")
+    if match is None or match[2].upper() == "X" or not 0 < float(match[1]) < _LARGEST:
+        raise UserError(f"cannot read the number {_brief(text)}: write such as 500000, 8M, 1.2G or 1e9")
     return float(match[1]) * _UNITS[match[2].upper()]
 
 
@@ -74,9 +76,15 @@ def parse_factor(text: str | None) -> float | None:
     if text is None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)[xX]?", text.strip())
-    if match is None or float(match[1]) <= 0:
-        raise UserError(f"cannot read the size {text!r}: write a factor on the base's FLOPs such as 16x")
+    if match is None or not 0 < float(match[1]) < _LARGEST:
+        raise UserError(
+            f"cannot read the size {_brief(text)}: write a factor on the base's FLOPs such as 16x"
+        )
     return float(match[1])
+
+
+def _brief(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:37]}...")
 
 
 def format_count(value: float) -> str:

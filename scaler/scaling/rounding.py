@@ -5,7 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from scaler.checked import Number, Whole
+
+#: Channels and pixels in steps coarser than this are no network's.
+COARSEST = 1024
+
+_Step = Annotated[Whole, Field(ge=1, le=COARSEST)]
 
 
 @dataclass(frozen=True)
@@ -22,9 +31,9 @@ class Rounding:
     """
 
     depth: Literal["ceil", "spread"] = "spread"
-    divisor: int = 8
-    least: float = 0.9
-    resolution_step: int = 1
+    divisor: _Step = 8
+    least: Annotated[Number, Field(ge=0, le=1)] = 0.9
+    resolution_step: _Step = 1
 
     def depths(self, base: Sequence[int], multiplier: float) -> tuple[int, ...]:
         """Layers of every stage; at least 1 each. A multiplier of 1 changes nothing."""

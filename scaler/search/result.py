@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from scaler.errors import UserError
 from scaler.runs import Run
-from scaler.scaling.multipliers import Coefficients
+from scaler.scaling.multipliers import Coefficients, Multipliers
 from scaler.scaling.shares import Exponents, Shares
 from scaler.search.candidates.candidate import Candidate
 from scaler.search.inference.law_summary import LawSummary
@@ -43,6 +43,10 @@ class Policy:
     native: Coefficients
     proxy: Coefficients
     flops_ratio: float
+
+    def multipliers(self, phi: float) -> Multipliers:
+        """Of the network at its own size."""
+        return self.native.at(phi)
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from scaler.checked import Number, Whole
 from scaler.errors import UserError
 from scaler.networks.spec import Position
+from scaler.registry import unknown
 from scaler.scaling.budget import parse_budget, parse_count
-from scaler.scaling.rounding import Rounding
-from scaler.search.spaces_directory import spaces_directory
-from scaler.training.recipe import Recipe
-from scaler.yaml_files import read_model
+from scaler.scaling.rounding import COARSEST, Rounding
+from scaler.search.spaces_directory import space_files
+from scaler.search.strategies.registry import parse_strategy
+from scaler.training.recipe import MOST_EPOCHS, Recipe
+from scaler.yaml_files import read_model, told
 
-Bounds = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+#: Points of a rectangular grid; each is a network to realise and to count, twice.
+MOST_POINTS = 20_000
+#: Pixels of the largest proxy.
+LARGEST_PROXY = 1024
+
+_Bound = Annotated[Number, Field(ge=0.01, le=100)]
+Bounds = tuple[_Bound, _Bound]
 
 
 class _Checked(BaseModel):
@@ -31,11 +41,11 @@ class Grid(_Checked):
         step: of the rectangular grid.
     """
 
-    lattice: Annotated[int, Field(ge=1, le=60)] | None = None
+    lattice: Annotated[Whole, Field(ge=1, le=60)] | None = None
     alpha: Bounds | None = None
     beta: Bounds | None = None
     gamma: Bounds | None = None
-    step: Annotated[float, Field(gt=0)] | None = None
+    step: Annotated[Number, Field(gt=0, le=100)] | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -47,7 +57,20 @@ class Grid(_Checked):
         for bounds in (self.alpha, self.beta, self.gamma):
             if bounds is not None and bounds[0] > bounds[1]:
                 raise ValueError(f"the lower bound {bounds[0]} is above the upper bound {bounds[1]}")
+        if self.points > MOST_POINTS:
+            raise ValueError(
+                f"the grid has {self.points:.3g} points, more than {MOST_POINTS:,}: take a larger step or "
+                "narrower bounds"
+            )
         return self
+
+    @property
+    def points(self) -> int:
+        """How many points there are, before any is made."""
+        if self.lattice is not None:
+            return (self.lattice + 1) * (self.lattice + 2) // 2
+        axes = [bounds for bounds in (self.alpha, self.beta, self.gamma) if bounds is not None]
+        return math.prod(round((high - low) / (self.step or 1)) + 1 for low, high in axes)
 
 
 class Excite(_Checked):
@@ -59,7 +82,7 @@ class Excite(_Checked):
         position: in blocks with a shortcut.
     """
 
-    reduction: Annotated[float, Field(ge=1)] = 16
+    reduction: Annotated[Number, Field(ge=1, le=1_000_000)] = 16
     skip_last_stage: bool = False
     position: Position = "standard"
 
@@ -74,10 +97,10 @@ class Limits(_Checked):
         latency: milliseconds for one image on the device.
     """
 
-    params: Annotated[float, Field(gt=0)] | None = None
-    activations: Annotated[float, Field(gt=0)] | None = None
-    memory: Annotated[float, Field(gt=0)] | None = None
-    latency: Annotated[float, Field(gt=0)] | None = None
+    params: Annotated[Number, Field(gt=0)] | None = None
+    activations: Annotated[Number, Field(gt=0)] | None = None
+    memory: Annotated[Number, Field(gt=0)] | None = None
+    latency: Annotated[Number, Field(gt=0)] | None = None
 
 
 class Proxy(_Checked):
@@ -92,19 +115,25 @@ class Proxy(_Checked):
         upsample: images may be enlarged beyond their own size.
     """
 
-    resolution: Annotated[int, Field(ge=4)]
-    width: Annotated[float, Field(gt=0, le=1)] | None = None
+    resolution: Annotated[Whole, Field(ge=4, le=LARGEST_PROXY)]
+    width: Annotated[Number, Field(gt=0, le=1)] | None = None
     flops: str | None = None
-    depth: Annotated[float, Field(gt=0, le=1)] = 1.0
-    divisor: Annotated[int, Field(ge=1)] = 1
+    depth: Annotated[Number, Field(gt=0, le=1)] = 1.0
+    divisor: Annotated[Whole, Field(ge=1, le=COARSEST)] = 1
     upsample: bool = False
 
     @model_validator(mode="after")
     def _one_size(self) -> Self:
         if (self.width is None) == (self.flops is None):
             raise ValueError("give either `width` such as 0.25, or `flops` such as 2M")
-        parse_count(self.flops)
         return self
+
+    @field_validator("flops")
+    @classmethod
+    def _count(cls, flops: str | None) -> str | None:
+        if flops is not None:
+            parse_count(flops)
+        return flops
 
 
 class Space(_Checked):
@@ -132,28 +161,44 @@ class Space(_Checked):
     base: str = "effnet-b0"
     se: Excite | None = None
     budget: str = "2x"
-    tolerance: Annotated[float, Field(gt=0, le=0.5)] = 0.03
+    tolerance: Annotated[Number, Field(gt=0, le=0.5)] = 0.03
     limits: Limits = Limits()
     grid: Grid = Grid(lattice=4)
     rounding: Rounding | None = None
     data: str = "fractals"
     proxy: Proxy
     recipe: Recipe = Recipe()
-    rungs: tuple[Annotated[int, Field(ge=1)], ...]
-    seeds: Annotated[int, Field(ge=1, le=100)] = 3
+    rungs: tuple[Annotated[Whole, Field(ge=1, le=MOST_EPOCHS)], ...]
+    seeds: Annotated[Whole, Field(ge=1, le=100)] = 3
     strategy: str = "law"
-    up_to: Annotated[float, Field(gt=0)] = 16.0
+    up_to: Annotated[Number, Field(gt=0, le=1_000_000)] = 16.0
+
+    @field_validator("rungs")
+    @classmethod
+    def _ascending(cls, rungs: tuple[int, ...]) -> tuple[int, ...]:
+        if list(rungs) != sorted(set(rungs)) or not rungs:
+            raise ValueError("rungs must be ascending epochs such as [1, 2, 4]")
+        return rungs
+
+    @field_validator("budget")
+    @classmethod
+    def _budget(cls, budget: str) -> str:
+        parse_budget(budget)
+        return budget
+
+    @field_validator("strategy")
+    @classmethod
+    def _strategy(cls, strategy: str) -> str:
+        parse_strategy(strategy)
+        return strategy
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if list(self.rungs) != sorted(set(self.rungs)) or not self.rungs:
-            raise ValueError(f"rungs must be ascending epochs such as [1, 2, 4], not {list(self.rungs)}")
         if self.rungs[-1] != self.recipe.epochs:
             raise ValueError(
                 f"the last rung is {self.rungs[-1]} epochs and the recipe has {self.recipe.epochs}: "
                 "make them equal"
             )
-        parse_budget(self.budget)
         return self
 
     def override(self, **values: Any) -> Space:
@@ -168,7 +213,7 @@ class Space(_Checked):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             key = ".".join(str(part) for part in first["loc"]) or "the search space"
-            raise UserError(f"{key}: {first['msg'].removeprefix('Value error, ')}") from error
+            raise UserError(f"{key}: {told(first)}") from error
 
     def with_se(self, reduction: float | None, *, skip_last_stage: bool) -> Space:
         """The space with squeeze-and-excitation added to its base, if a reduction is given.
@@ -198,9 +243,9 @@ def read_space(name: str) -> Space:
     Raises:
         UserError: there is no such space, or its file is wrong (with line and key).
     """
-    directory = spaces_directory()
-    path = Path(name) if name.endswith((".yaml", ".yml")) else directory / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in directory.glob("*.yaml")))
-        raise UserError(f"there is no search space {name!r}: write a path to a YAML file, or one of {known}")
-    return read_model(path, Space)
+    if name.endswith((".yaml", ".yml")):
+        return read_model(Path(name), Space)
+    known = space_files()
+    if name not in known:
+        raise UserError(f"{unknown('search space', name, known)}; or write the path of a YAML file")
+    return read_model(known[name], Space)

@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from scaler.checked import Number, Whole
+
+#: Bounds that no training on one machine comes near to.
+MOST_EPOCHS, MOST_IMAGES, LARGEST_BATCH = 10_000, 1_000_000_000, 16_384
+
+_Part = Annotated[Number, Field(ge=0, lt=1)]
+_Images = Annotated[Whole, Field(ge=0, le=MOST_IMAGES)]
 
 
 @dataclass(frozen=True)
@@ -25,17 +36,17 @@ class Recipe:
             they favour some sizes over others.
     """
 
-    epochs: int = 4
-    images: int = 0
-    batch_size: int = 64
-    learning_rate: float = 0.4
-    warmup: float = 0.25
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    label_smoothing: float = 0.1
+    epochs: Annotated[Whole, Field(ge=1, le=MOST_EPOCHS)] = 4
+    images: _Images = 0
+    batch_size: Annotated[Whole, Field(ge=1, le=LARGEST_BATCH)] = 64
+    learning_rate: Annotated[Number, Field(gt=0, le=1000)] = 0.4
+    warmup: _Part = 0.25
+    momentum: _Part = 0.9
+    weight_decay: _Part = 5e-4
+    label_smoothing: _Part = 0.1
     flip: bool = True
-    shift: float = 0.125
-    validation_images: int = 0
+    shift: Annotated[Number, Field(ge=0, le=0.5)] = 0.125
+    validation_images: _Images = 0
     regularise: bool = False
 
 

@@ -96,7 +96,7 @@ def test_a_network_too_deep_for_its_images_is_told(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_told() -> None:
-    with pytest.raises(UserError, match=r"cannot read .*nowhere\.yaml"):
+    with pytest.raises(UserError, match=r"no file .*nowhere\.yaml"):
         base("nowhere.yaml")
 
 

@@ -20,6 +20,12 @@ from scaler.search.space import Proxy, Space
 #: A budget nearer than this to the base asks for no other network.
 NO_CHANGE = 0.05
 
+#: A budget further from the base than this is no growth of it.
+LARGEST_RATIO = 1000
+
+#: fvcore builds and runs what it counts: parameters and activations of a base, at its budget.
+MOST_NUMBERS = 1_000_000_000
+
 #: With fewer blocks, a proxy could not deepen in steps as fine as the native network's.
 FEWEST_BLOCKS = 8
 
@@ -34,12 +40,24 @@ def bases(space: Space, classes: int) -> tuple[Scalable, Scalable]:
     if space.se is not None:
         se = space.se
         spec = with_se(spec, se.reduction, skip_last_stage=se.skip_last_stage, position=se.position)
+    _check_size(spec)
     native = Scalable(spec, space.rounding or usual_rounding(spec))
     whole = small(spec, space.proxy.resolution).with_classes(classes)
     proxy = space.proxy
     if budget_ratio(space.budget, native.base) < 1:  # candidates are shallower, and have to differ
         proxy = proxy.model_copy(update={"depth": 1.0})
     return native, reduced(whole, proxy, proxy.width or widest(whole, proxy))
+
+
+def _check_size(spec: NetworkSpec) -> None:
+    """Refuse a base that no machine could build, before anything of it is built."""
+    found = cost(spec)
+    for what, number in (("parameters", found.params), ("activations", found.activations)):
+        if number > MOST_NUMBERS:
+            raise UserError(
+                f"{spec.name} has {format_count(number)} {what}, more than the {format_count(MOST_NUMBERS)} that "
+                "a search can count: make it narrower or its images smaller"
+            )
 
 
 def reduced(whole: NetworkSpec, proxy: Proxy, width: float) -> Scalable:
@@ -80,5 +98,10 @@ def budget_ratio(text: str, base: NetworkSpec) -> float:
         raise UserError(
             f"the budget {text} is what {base.name} itself costs ({format_count(flops)} FLOPs): "
             "ask for more, such as 2x, or for less, such as 0.5x"
+        )
+    if not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
+        raise UserError(
+            f"the budget {text} is {ratio:.3g} times what {base.name} costs ({format_count(flops)} FLOPs): "
+            f"ask for {1 / LARGEST_RATIO:g}x to {LARGEST_RATIO}x"
         )
     return ratio

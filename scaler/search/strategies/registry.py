@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from scaler.errors import UserError
 from scaler.execution.protocol import Strategy
 from scaler.registry import Registry
+
+#: The smallest part of exhaustive's FLOPs that one may ask for.
+LEAST_FRACTION = 1e-4
 
 #: A class with ``name`` and ``ask``, made with its options, of which ``budget_fraction`` is the usual one.
 STRATEGIES: Registry[Callable[..., Strategy]] = Registry(
@@ -50,12 +54,11 @@ def parse_strategy(text: str) -> Strategy:
         UserError: there is no such strategy, or it decides itself what it spends.
     """
     name, at, fraction = text.strip().partition("@")
-    try:
-        return strategy(name, **({"budget_fraction": float(fraction)} if at else {}))
-    except UserError:
-        raise
-    except ValueError:
+    if not at:
+        return strategy(name)
+    if not re.fullmatch(r"\d*\.?\d+(e-?\d+)?", fraction) or not LEAST_FRACTION <= float(fraction) <= 1:
         raise UserError(
-            f"cannot read the strategy {text!r}: write a name, or a name with its budget fraction such "
-            "as racing@0.2"
-        ) from None
+            f"cannot read the strategy {text!r}: write a name, or a name with its part of exhaustive's FLOPs "
+            f"from {LEAST_FRACTION:g} to 1, such as racing@0.2"
+        )
+    return strategy(name, budget_fraction=float(fraction))
