@@ -8,6 +8,7 @@ is a run in ``results/``, as ``scaler scale`` writes one.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from scaler.cost.exponents import measure
@@ -43,8 +44,7 @@ def train(scale_up: ScaleUp, run: Run) -> None:
         run,
         scale_up.work.experiment,
         scale_up.work.strategy,
-        training,
-        workers=1,
+        partial(scale_up.work.executor, training),
         storage=None,
         attributes=scale_up.attributes(),
         on_progress=lambda done, total: print(f"{done / total:.0%}", end="\r", flush=True),

@@ -35,12 +35,13 @@ seeds: 1
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of results with the scaling ``grown``: base and four policies of a thin effnet-b0."""
-    from scaler.growth.scale_up import prepare_scale
+    from scaler.growth.policies import SINGLE
+    from scaler.growth.scale_up import Asked, prepare_scale
 
     folder = tmp_path_factory.mktemp("inspect")
     (folder / "tiny.yaml").write_text(TINY)
     settings = Settings(workers=1, device="cpu")
-    scale_up = prepare_scale(origin(str(folder / "tiny.yaml"), settings), settings, phis=(0, 1))
+    scale_up = prepare_scale(origin(str(folder / "tiny.yaml"), settings), settings, Asked((0, 1), SINGLE))
     with open_run(folder / "results", "grown", "scale", scale_up.configuration) as run:
         train(scale_up, run)
     return folder / "results"
