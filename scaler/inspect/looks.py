@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scaler.data.dataset import DataSet
+from scaler.growth.policies import COMPOUND, OWN, PUBLISHED_NAME
 from scaler.inspect.cam import Method, class_maps, method_for
 from scaler.inspect.focus import Focus, focus, on_object
 from scaler.inspect.images import UNKNOWN, Images, probabilities
 from scaler.inspect.subjects import Subject, prepared
 
-#: Policies that the article's claim is about, whichever a run has.
-_COMPOUND = ("compound", "published")
+#: Policies that the article's claim is about; the first that a run has.
+CHOSEN = (COMPOUND, OWN, PUBLISHED_NAME)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def compare_focus(looks: Sequence[Look], masks: NDArray[np.float32]) -> Focus:
         masks: ``[N, S, S]``, NaN where no object is known.
     """
     shares = {one.subject.name: on_object(one.maps, masks) for one in looks}
-    chosen = next((name for name in _COMPOUND if name in shares), "")
+    chosen = next((name for name in CHOSEN if name in shares), "")
     return focus(shares, masks.mean(axis=(1, 2)).astype(np.float64), chosen)
 
 
