@@ -21,7 +21,7 @@ from scaler.inspect.dropping import Loss
 from scaler.inspect.excitation import BlockView, Excitations, Place, counterparts, saved
 from scaler.inspect.focus import on_object
 from scaler.inspect.images import Images, disagreements
-from scaler.inspect.looks import Look, compare_focus, same_network
+from scaler.inspect.looks import Look, compare_focus, single_dimension
 from scaler.inspect.objects import Masks
 from scaler.inspect.reuse import DenseBlock
 from scaler.inspect.subjects import Subject
@@ -144,7 +144,7 @@ def cam_view(
     if measured_masks is None:
         return View("cam", _HEADINGS["cam"], figures, shown)
     found = compare_focus(measured, measured_masks)
-    lines = list(sentences.focus_lines(found, same_network([one.subject for one in looks], found.chosen)))
+    lines = list(sentences.focus_lines(found, single_dimension([one.subject for one in looks], found.chosen)))
     figures["focus"] = draw_focus(found, f"{lines[0]} {trained}")
     shown["focus"] = Shown(tables.focus_frame(found), tables.FOCUS_FORMATS, tables.FOCUS_COLUMNS)
     return View(
