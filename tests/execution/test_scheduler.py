@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import optuna
 import pytest
@@ -463,3 +463,25 @@ class Environment:
         place, threads = os.environ["SCALER_PLACE"], os.environ["OMP_NUM_THREADS"]
         (self.work.folder / f"environment-{place}").write_text(f"{place} {threads}")
         return self.work(spec, on_epoch)
+
+
+def test_results_that_turn_read_only_half_way(
+    tmp_path: Path, undisturbed: list[Observation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also root is refused so: by the file system, not by the mode."""
+    opened: Any = Path.open
+
+    def refused(path: Path, *arguments: str) -> object:
+        if path.name == "study.log":
+            raise OSError(30, "Read-only file system", str(path))
+        return opened(path, *arguments)
+
+    def turn(done: float, total: float) -> None:
+        if done:
+            monkeypatch.setattr(Path, "open", refused)
+
+    with pytest.raises(UserError, match=r"study\.log cannot be written \(read-only file system\)"):
+        toy_search.run("journal", tmp_path, on_progress=turn)
+    monkeypatch.undo()
+    assert toy_search.run("journal", tmp_path) == undisturbed
+    assert set(Counter(entry[1:] for entry in noted(tmp_path)).values()) == {1}
