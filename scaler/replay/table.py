@@ -112,6 +112,12 @@ def read_table(path: Path) -> Table:
     frame = _read_run(path) if path.is_dir() else _read_csv(path, COLUMNS)
     if "kind" not in frame:
         frame = frame.assign(kind="candidate", network=frame["candidate"].astype(str))
+    if wrong := set(frame["kind"]) - set(KINDS):
+        raise UserError(
+            f"{path}: column kind holds {min(map(str, wrong))!r}; it is one of {', '.join(KINDS)}"
+        )
+    for column in (c for c in _OCTAVES if c in frame):
+        _check_numbers(path, frame, column)
     frame = frame.reindex(columns=[*frame.columns, *(c for c in _OCTAVES if c not in frame)])
     for column in set(COLUMNS) - {"loss", *_SHARES}:
         _check_numbers(path, frame, column)
@@ -119,10 +125,6 @@ def read_table(path: Path) -> Table:
         _check_numbers(path, frame[frame["kind"] != "off"], column)
     if frame.empty or not (frame["kind"] == "candidate").any():
         raise UserError(f"{path} holds no training of a candidate")
-    if wrong := set(frame["kind"]) - set(KINDS):
-        raise UserError(
-            f"{path}: column kind holds {min(map(str, wrong))!r}; it is one of {', '.join(KINDS)}"
-        )
     numbers = [*COLUMNS, *_OCTAVES]
     return _to_table(path, frame.astype(dict.fromkeys(numbers, float)))
 
@@ -213,7 +215,9 @@ def _read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 def _check_numbers(path: Path, frame: pd.DataFrame, column: str) -> None:
     bad = pd.to_numeric(frame[column], errors="coerce").isna()
     if bad.any():
-        raise UserError(f"{path}: column {column} holds {frame[column][bad].iloc[0]!r}, which is no number")
+        found = frame[column][bad].iloc[0]
+        said = repr(found) if isinstance(found, str) else "an empty cell"
+        raise UserError(f"{path}: column {column} holds {said}, which is no number")
 
 
 def _read_run(path: Path) -> pd.DataFrame:
