@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from scaler.errors import UserError
 from scaler.execution.protocol import Experiment, Observation, Strategy, TrialSpec
 from scaler.execution.training_cost import exhaustive_flops
 from scaler.replay.evaluation import run
@@ -62,9 +63,11 @@ def test_the_first_design_lies_off_the_budget_and_tells_more_than_chance_for_its
     assert ours < np.mean([variance_left(by_chance(2 * flops, rng, len(price))) for _ in range(20)])
 
 
-def test_the_first_design_of_candidates_alone_is_among_them() -> None:
+def test_the_first_design_of_candidates_alone_begins_at_the_corners() -> None:
     design = KnowledgeGradient(budget_fraction=0.2).first_design(EXPERIMENT)
     assert max(design) < CANDIDATES
+    corners = np.array([[s.depth, s.width, s.resolution] for s in EXPERIMENT.shares]).argmax(axis=0)
+    assert set(corners.tolist()) <= set(design[:4])  # the very first is the cheapest
     assert full_cost(EXPERIMENT)[design].sum() <= 0.1 * exhaustive_flops(EXPERIMENT)
 
 
@@ -140,14 +143,27 @@ def test_a_network_that_diverges_is_paid_for_and_left_alone() -> None:
 
 def test_a_candidate_that_diverges_is_never_chosen() -> None:
     world = plant("corner", 0, EXPERIMENT)
-    best = choose(world.table.experiment, run(LawOfGrowth(), world.table))[0]
+    whole = run(LawOfGrowth(), world.table)
+    best = choose(world.table.experiment, whole)[0]
+    assert best in {o.candidate for o in whole}
     loss, accuracy = world.table.loss.copy(), world.table.accuracy.copy()
     loss[best], accuracy[best] = np.nan, 0.0
     broken = replace(world.table, loss=loss, accuracy=accuracy)
-    seen = run(LawOfGrowth(budget_fraction=0.2), broken)
+    seen = run(LawOfGrowth(), broken)
     assert best in {o.candidate for o in seen if o.state == "diverged"}
     chosen, region = choose(world.table.experiment, seen)
     assert best not in (chosen, *region)
+
+
+def test_a_search_ends_when_every_candidate_diverged() -> None:
+    world = plant("additive", 0, EXPERIMENT)
+    loss, accuracy = world.table.loss.copy(), world.table.accuracy.copy()
+    loss[:CANDIDATES], accuracy[:CANDIDATES] = np.nan, 0.0
+    broken = replace(world.table, loss=loss, accuracy=accuracy)
+    seen = run(LawOfGrowth(budget_fraction=1.0), broken)
+    assert {o.candidate for o in seen if o.state == "complete"}
+    with pytest.raises(UserError, match="every training diverged"):
+        choose(world.table.experiment, seen)
 
 
 def test_a_clear_decision_ends_the_search_early() -> None:
