@@ -16,5 +16,6 @@ def _no_truth_value(value: Any) -> Any:
 
 #: A whole number.
 Whole = Annotated[int, BeforeValidator(_no_truth_value)]
-#: A finite number.
+#: A finite number, and one above 0.
 Number = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False)]
+Positive = Annotated[Number, Field(gt=0)]

@@ -12,6 +12,7 @@ import platform
 import re
 import socket
 import subprocess
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,10 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 import filelock
 import yaml
+from pydantic import BaseModel, Field
 
-from scaler.errors import UserError
+from scaler.checked import Whole
+from scaler.errors import PassedOverWarning, UserError
 from scaler.files import csv_text, plain, reported, write_bytes
 from scaler.version import __version__
+from scaler.yaml_files import checked, read
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -33,6 +37,9 @@ RUN_FILE = "run.yaml"
 
 #: Of a run's configuration and files; one that is not finished goes on under its own only.
 SCHEMA = 2
+
+#: Bytes of a run's name; with what is added for files beside it, a folder's name.
+LONGEST_NAME = 120
 
 #: Libraries whose versions can change a result.
 LIBRARIES = ("torch", "numpy", "optuna", "fvcore", "scipy", "pandas")
@@ -48,6 +55,7 @@ class Run:
         configuration: everything that decides the result, as plain data.
         finished: when it was done, in ISO format (UTC); empty while it is not.
         schema: version of its configuration and files.
+        created: when it was begun, in ISO format (UTC).
     """
 
     path: Path
@@ -55,6 +63,7 @@ class Run:
     configuration: Mapping[str, Any]
     finished: str = ""
     schema: int = SCHEMA
+    created: str = ""
 
     @property
     def current(self) -> bool:
@@ -120,7 +129,7 @@ def open_run(
             run, or a run of that name has another kind or configuration.
         MachineError: the disk is full.
     """
-    _check_name(name)
+    check_name(name)
     path = results / name
     with reported(path):
         path.mkdir(parents=True, exist_ok=True)
@@ -143,19 +152,35 @@ def load_run(path: Path) -> Run:
     """
     record = _record(path)
     return Run(
-        path, record["kind"], record["configuration"], record["finished"] or "", record.get("schema", 1)
+        path,
+        record["kind"],
+        record["configuration"],
+        record["finished"] or "",
+        record.get("schema", 1),
+        record["created"],
     )
 
 
 def all_runs(results: Path, kind: str) -> list[Run]:
-    """The runs of a kind, oldest first; directories that are no readable run are passed over."""
+    """The runs of a kind, oldest first.
+
+    One whose ``run.yaml`` cannot be read is passed over, with a :class:`PassedOverWarning` that names it.
+    """
+    return [run for run in every_run(results) if run.kind == kind]
+
+
+def every_run(results: Path) -> list[Run]:
+    """The runs of all kinds, oldest first; what cannot be read is passed over as :func:`all_runs` does."""
     found = []
-    for file in results.glob(f"*/{RUN_FILE}"):
-        with contextlib.suppress(UserError):
-            record = _record(file.parent)
-            if record["kind"] == kind:
-                found.append((str(record["created"]), file.parent.name, load_run(file.parent)))
-    return [run for _, _, run in sorted(found, key=lambda entry: entry[:2])]
+    for file in sorted(results.glob(f"*/{RUN_FILE}")):
+        try:
+            run = load_run(file.parent)
+            if "space" not in run.configuration:
+                raise UserError("its configuration has no search space")
+            found.append(run)
+        except UserError as error:
+            warnings.warn(f"{file.parent} is passed over: {error}", PassedOverWarning, stacklevel=2)
+    return sorted(found, key=lambda run: (run.created, run.name))
 
 
 def newest_finished(results: Path, kind: str = "search") -> Run | None:
@@ -178,7 +203,7 @@ def find_unfinished(results: Path, configuration: Mapping[str, Any], kind: str =
 
 def default_name(results: Path, base: str, budget: str) -> str:
     """A name that is free: base, budget and local time, e.g. ``effnet-b0-2x-0421-1530``."""
-    stem = re.sub(r"[^\w.-]+", "-", f"{Path(base).stem if '/' in base else base}-{budget}").strip("-.")
+    stem = re.sub(r"[^\w.-]+", "-", f"{Path(base).stem if '/' in base else base}-{budget}").strip("-.")[:80]
     name = f"{stem}-{datetime.now():%m%d-%H%M}"
     number = 2
     free = name
@@ -187,9 +212,16 @@ def default_name(results: Path, base: str, budget: str) -> str:
     return free
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuse what is no name for a run's folder.
+
+    Raises:
+        UserError: it is too long, or holds more than letters, digits and ``. _ + -``.
+    """
+    if len(name.encode(errors="replace")) > LONGEST_NAME:
+        raise UserError(f"--name {name[:20]}... has {len(name)} characters: use no more than {LONGEST_NAME}.")
     if not re.fullmatch(r"\w[\w.+-]*", name):
-        raise UserError(f"--name '{name}' is no name for a folder: use letters, digits and . _ + - only.")
+        raise UserError(f"--name {name!r} is no name for a folder: use letters, digits and . _ + - only.")
 
 
 def _check_same(run: Run, kind: str, asked: Mapping[str, Any]) -> None:
@@ -254,16 +286,32 @@ def _new_record(name: str, kind: str, configuration: Mapping[str, Any], device: 
     }
 
 
+class _Space(BaseModel):
+    """What every configuration says of its search space."""
+
+    base: str
+
+
+class _Configuration(BaseModel):
+    space: _Space | None = None
+
+
+class _Record(BaseModel):
+    """What ``run.yaml`` holds at the least."""
+
+    kind: str
+    created: str
+    finished: str | None
+    configuration: _Configuration
+    version: Whole = Field(1, alias="schema")
+
+
 def _record(path: Path) -> dict[str, Any]:
-    try:
-        record = yaml.safe_load((path / RUN_FILE).read_text())
-    except OSError:
-        raise UserError(f"{path} is no run: it has no {RUN_FILE}.") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path / RUN_FILE} cannot be read: {' '.join(str(error).split())}.") from None
-    if not isinstance(record, dict) or not {"kind", "configuration", "created", "finished"} <= record.keys():
-        raise UserError(f"{path / RUN_FILE} is not one that Scaler wrote.")
-    return record
+    if not os.path.lexists(path / RUN_FILE):
+        raise UserError(f"{path} is no run: it has no {RUN_FILE}.")
+    document = read(path / RUN_FILE)
+    checked(document, _Record, str(path / RUN_FILE))
+    return document.content
 
 
 def _write_record(path: Path, record: Mapping[str, Any]) -> None:

@@ -52,7 +52,15 @@ def parse_model(text: str, model: type[Model], source: str) -> Model:
     Raises:
         UserError: as :func:`read_model`.
     """
-    document = parse(text, source)
+    return checked(parse(text, source), model, source)
+
+
+def checked(document: Document, model: type[Model], source: str) -> Model:
+    """A YAML document as a model; ``source`` names it in errors.
+
+    Raises:
+        UserError: a key or value is wrong; with line and key.
+    """
     try:
         return model.model_validate(document.content)
     except ValidationError as error:

@@ -20,7 +20,11 @@ from scaler.errors import MachineError, UserError
 from scaler.files import replacing, write_bytes
 from scaler.runs import Run, all_runs, default_name, find_unfinished, load_run, newest_finished, open_run
 
-CONFIGURATION = {"space": {"budget": "2x", "rungs": (1, 2)}, "seed": 0, "data_fingerprint": "ab12"}
+CONFIGURATION = {
+    "space": {"base": "a", "budget": "2x", "rungs": (1, 2)},
+    "seed": 0,
+    "data_fingerprint": "ab12",
+}
 
 
 def made(
@@ -60,7 +64,7 @@ def test_the_same_configuration_goes_on_and_another_is_refused(tmp_path: Path) -
     before = (tmp_path / "first" / "run.yaml").read_text()
     assert made(tmp_path, "first").name == "first"
     assert (tmp_path / "first" / "run.yaml").read_text() == before
-    other = {"space": {"budget": "4x", "rungs": [1, 2]}, "seed": 1, "data_fingerprint": "ab12"}
+    other = {"space": {"base": "a", "budget": "4x", "rungs": [1, 2]}, "seed": 1, "data_fingerprint": "ab12"}
     with pytest.raises(UserError) as caught:
         made(tmp_path, "first", other)
     assert 'seed was 0, now 1; space.budget was "2x", now "4x"' in str(caught.value)

@@ -5,18 +5,21 @@ Two processes that make the same entry write two files of the same content; the 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scaler.errors import MachineError, UserError
+
+Entry = TypeVar("Entry")
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -60,23 +63,47 @@ def images(
         if written != count:
             raise ValueError(f"{name}: {written} images were drawn where {count} were announced")
 
-    mapped: NDArray[np.uint8] = np.load(_entry(f"{name}.npy", write), mmap_mode="c")
-    return mapped
+    def read(path: Path) -> NDArray[np.uint8]:
+        mapped: NDArray[np.uint8] = np.load(path, mmap_mode="c")
+        if mapped.shape != shape or mapped.dtype != np.uint8:
+            raise ValueError("another entry")
+        return mapped
+
+    return _entry(f"{name}.npy", write, read)
 
 
-def document(name: str, make: Callable[[], Any]) -> Any:
-    """A JSON document, made on first use; raises as :func:`images` does."""
+def document(name: str, make: Callable[[], Any], fits: Callable[[Any], bool] = lambda found: True) -> Any:
+    """A JSON document, made on first use; raises as :func:`images` does.
+
+    Args:
+        name: of the entry, relative to the cache directory, without suffix.
+        make: gives the document.
+        fits: whether what the cache holds is such a document; else it is made again.
+    """
 
     def write(file: BinaryIO) -> None:
         file.write(json.dumps(make()).encode())
 
-    return json.loads(_entry(f"{name}.json", write).read_bytes())
+    def read(path: Path) -> Any:
+        found = json.loads(path.read_bytes())
+        if not fits(found):
+            raise ValueError("another document")
+        return found
+
+    return _entry(f"{name}.json", write, read)
 
 
-def _entry(name: str, write: Callable[[BinaryIO], None]) -> Path:
+def _entry(name: str, write: Callable[[BinaryIO], None], read: Callable[[Path], Entry]) -> Entry:
+    """The entry that is there; one that is not, or that is damaged, is made anew."""
     path = directory() / name
-    if path.exists():
-        return path
+    with contextlib.suppress(OSError, ValueError, EOFError, RecursionError):
+        if path.is_file():
+            return read(path)
+    _make(path, write)
+    return read(path)
+
+
+def _make(path: Path, write: Callable[[BinaryIO], None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
@@ -98,4 +125,3 @@ def _entry(name: str, write: Callable[[BinaryIO], None]) -> Path:
         raise UserError(
             f"cannot write the image cache {where} ({error.strerror}); set SCALER_CACHE to another folder"
         ) from error
-    return path

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +18,19 @@ from PIL import Image
 
 from scaler.data import cache
 from scaler.data.dataset import PartName
-from scaler.data.resize import decode, short_side
+from scaler.data.resize import decode, formats, short_side
 from scaler.data.source import CHUNK, Source
 from scaler.data.split import hold_out
 from scaler.errors import UserError
+from scaler.files import read_bytes
 
 USAGE = "folder:PATH"
 ABOUT = "your images in PATH/train/CLASS/ and PATH/val/CLASS/ or PATH/test/CLASS/"
 
 #: Names of the folders that a set can have beside ``train``.
 HELD_OUT = ("val", "test")
-#: What Pillow raises for a file that is no image, or a broken one.
-_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+#: Bytes of the largest image file that is read.
+LARGEST_FILE = 512 << 20
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def source(root: Path, *, name: str, seed: int = 0, skip_unreadable: bool = Fals
     digest = hashlib.sha256(repr((classes, seed)).encode())
     for part, files in sorted(parts.items()):
         for path in files.paths:
-            digest.update(f"{part}:{path}:{digests[path]};".encode())
+            digest.update(os.fsencode(f"{part}:{path}:{digests[path]};"))
     return Source(
         name=name,
         classes=classes,
@@ -189,13 +191,13 @@ def _is_image(name: str) -> bool:
 
 @lru_cache(1)
 def _extensions() -> frozenset[str]:
-    return frozenset(Image.registered_extensions())
+    return frozenset(ending for ending, name in Image.registered_extensions().items() if name in formats())
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
     """Sorts ``class2`` before ``class10``."""
     parts = re.split(r"(\d+)", name)
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _examined(root: Path, folders: Mapping[str, Files]) -> tuple[dict[str, int], dict[str, str], list[str]]:
@@ -204,27 +206,45 @@ def _examined(root: Path, folders: Mapping[str, Files]) -> tuple[dict[str, int],
     Every file is read and decoded once; the outcome is kept under names, sizes and times of change.
     """
     paths = [path for files in folders.values() for path in files.paths]
-    key = hashlib.sha256(str(root.resolve()).encode())
+    key = hashlib.sha256(os.fsencode(root.resolve()))
     for path in paths:
-        status = os.stat(os.path.join(root, path))
-        key.update(f"{path}:{status.st_size}:{status.st_mtime_ns};".encode())
+        key.update(os.fsencode(f"{path}:{_stamp(os.path.join(root, path))};"))
 
     def examine() -> list[tuple[int, str]]:
         with ThreadPoolExecutor(_cores()) as threads:
             return list(threads.map(_examine, (root / path for path in paths)))
 
-    seen = cache.document(f"folder-index/{key.hexdigest()[:32]}", examine)
+    seen = cache.document(f"folder-index/{key.hexdigest()[:32]}", examine, partial(_is_index, len(paths)))
     sides = {path: int(side) for path, (side, _) in zip(paths, seen, strict=True)}
     digests = {path: str(digest) for path, (_, digest) in zip(paths, seen, strict=True)}
     return sides, digests, [path for path in paths if sides[path] == 0]
 
 
+def _stamp(path: str) -> str:
+    """Size and time of change; nothing of a link that leads nowhere."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ""
+    return f"{status.st_size}:{status.st_mtime_ns}"
+
+
+def _is_index(count: int, found: Any) -> bool:
+    """Whether a document of the cache is what :func:`_examined` wrote of so many images."""
+    return (
+        isinstance(found, list)
+        and len(found) == count
+        and all(isinstance(entry, list) and list(map(type, entry)) == [int, str] for entry in found)
+    )
+
+
 def _examine(path: Path) -> tuple[int, str]:
     """Short side (0: unreadable) and digest of the content."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, LARGEST_FILE)
         return short_side(content), hashlib.blake2b(content, digest_size=16).hexdigest()
-    except _UNREADABLE:
+    # A broken file can make a decoder fail in any way.
+    except Exception:
         return 0, ""
 
 
@@ -233,9 +253,11 @@ def _draw(
 ) -> Iterator[NDArray[np.uint8]]:
     def read(path: str) -> NDArray[np.uint8]:
         try:
-            return decode((root / path).read_bytes(), resolution)
-        except _UNREADABLE as error:
-            raise UserError(f"the image {root / path} cannot be read any more ({error})") from error
+            return decode(read_bytes(root / path, LARGEST_FILE), resolution)
+        except Exception as error:
+            raise UserError(
+                f"the image {root / path} cannot be read ({error}); mend it, or leave it out by --skip-unreadable"
+            ) from error
 
     with ThreadPoolExecutor(_cores()) as threads:
         for start in range(0, len(paths[part]), CHUNK):

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import lru_cache
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+
+#: An image that claims more pixels than Pillow takes for honest is refused, not only warned of.
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+#: Formats that Pillow reads with the help of other programs, or that only draw.
+_NOT_READ = ("EPS", "WMF", "FPX", "GBR", "MPEG", "HDF5", "BUFR", "GRIB", "PDF")
+
+
+def opened(encoded: bytes) -> Image.Image:
+    """The image in a file's content, of a format that holds pixels; they are not decoded yet.
+
+    Raises:
+        OSError, ValueError, SyntaxError, RuntimeWarning: it is none, or claims too many pixels.
+    """
+    return Image.open(BytesIO(encoded), formats=formats())
+
+
+@lru_cache(1)
+def formats() -> tuple[str, ...]:
+    """The formats that are read."""
+    Image.init()
+    return tuple(name for name in Image.OPEN if name not in _NOT_READ)
 
 
 def square(image: Image.Image, resolution: int) -> NDArray[np.uint8]:
@@ -36,7 +60,7 @@ def short_side(encoded: bytes) -> int:
     Raises:
         OSError, ValueError, SyntaxError: the image cannot be read to its end.
     """
-    with Image.open(BytesIO(encoded)) as image:
+    with opened(encoded) as image:
         side = min(image.size)
         image.draft("RGB", (1, 1))
         image.load()
@@ -49,7 +73,7 @@ def decode(encoded: bytes, resolution: int) -> NDArray[np.uint8]:
     Raises:
         OSError, ValueError, SyntaxError: the image cannot be read.
     """
-    with Image.open(BytesIO(encoded)) as image:
+    with opened(encoded) as image:
         # JPEG decodes at 1/2, 1/4 or 1/8 for a fraction of the work; twice the size keeps the detail.
         image.draft("RGB", (2 * resolution, 2 * resolution))
         return square(_rgb(ImageOps.exif_transpose(image)), resolution)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from scaler.csv_files import read_csv
 from scaler.errors import UserError
 from scaler.execution.protocol import Experiment, Observation, TrialSpec
 from scaler.files import write_bytes
@@ -109,14 +110,14 @@ def read_table(path: Path) -> Table:
     Raises:
         UserError: there is no such file, a column or a training is missing, or a value is no number.
     """
-    frame = _read_run(path) if path.is_dir() else _read_csv(path, COLUMNS)
+    frame = _read_run(path) if path.is_dir() else read_csv(path, COLUMNS, _OLDER)
     if "kind" not in frame:
         frame = frame.assign(kind="candidate", network=frame["candidate"].astype(str))
     frame = frame.reindex(columns=[*frame.columns, *(c for c in _OCTAVES if c not in frame)])
-    for column in set(COLUMNS) - {"loss", *_SHARES}:
-        _check_numbers(path, frame, column)
+    for column in sorted(set(COLUMNS) - {"loss", *_SHARES}):
+        _check_there(path, frame, column)
     for column in _SHARES:
-        _check_numbers(path, frame[frame["kind"] != "off"], column)
+        _check_there(path, frame[frame["kind"] != "off"], column)
     if frame.empty or not (frame["kind"] == "candidate").any():
         raise UserError(f"{path} holds no training of a candidate")
     if wrong := set(frame["kind"]) - set(KINDS):
@@ -196,29 +197,15 @@ def recorded_frame(networks: Sequence[Recorded], trainings: Sequence[Mapping[str
     return pd.DataFrame(rows, columns=[*COLUMNS, *FURTHER])
 
 
-def _read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(path, comment="#")
-    except FileNotFoundError:
-        raise UserError(f"there is no table {path}") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no CSV table: {error}") from None
-    frame = frame.rename(columns=_OLDER)
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}; a table has {', '.join(columns)}")
-    return frame
-
-
-def _check_numbers(path: Path, frame: pd.DataFrame, column: str) -> None:
-    bad = pd.to_numeric(frame[column], errors="coerce").isna()
-    if bad.any():
-        raise UserError(f"{path}: column {column} holds {frame[column][bad].iloc[0]!r}, which is no number")
+def _check_there(path: Path, frame: pd.DataFrame, column: str) -> None:
+    """Every row has a value."""
+    if frame[column].isna().any():
+        raise UserError(f"{path}: column {column} has no value in a row; fill it in, or remove the row")
 
 
 def _read_run(path: Path) -> pd.DataFrame:
-    shares = _read_csv(path / "candidates.csv", ("candidate", *_SHARES))
-    trials = _read_csv(path / "trials.csv", tuple(c for c in COLUMNS if c not in _SHARES))
+    shares = read_csv(path / "candidates.csv", ("candidate", *_SHARES), _OLDER)
+    trials = read_csv(path / "trials.csv", tuple(c for c in COLUMNS if c not in _SHARES), _OLDER)
     return trials.merge(shares[["candidate", *_SHARES]], on="candidate", how="left")
 
 

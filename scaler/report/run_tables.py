@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 import pandas as pd
 
+from scaler.csv_files import read_csv
 from scaler.errors import UserError
 from scaler.growth.comparison import accuracies
 from scaler.report.columns import (
@@ -133,28 +135,13 @@ def network_table(run: Run) -> pd.DataFrame:
 
 
 def _read(path: Path, columns: Sequence[Column], needed: Sequence[str]) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(path, comment="#", keep_default_na=False, na_values=[""])
-    except FileNotFoundError:
-        raise UserError(f"there is no {path}: the run was not finished, or the file was moved") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{path} is no CSV table: {' '.join(str(error).split())}") from error
-    missing = [name for name in needed if name not in frame.columns]
-    if missing:
-        raise UserError(
-            f"{path} lacks the column {missing[0]!r}; it has {', '.join(map(str, frame.columns))}"
-        )
-    for column in columns:
-        if column.kind in (int, float) and column.name in frame:
-            _check_numbers(path, frame[column.name])
+    if not os.path.lexists(path):
+        raise UserError(f"there is no {path}: the run was not finished, or the file was moved")
+    frame = read_csv(path, needed)
     try:
         return typed(frame, columns)
     except (ValueError, TypeError) as error:
-        raise UserError(f"{path} is no table of Scaler's: {' '.join(str(error).split())}") from error
-
-
-def _check_numbers(path: Path, values: pd.Series) -> None:
-    wrong = values[pd.to_numeric(values, errors="coerce").isna() & values.notna()]
-    if not wrong.empty:
-        line, found = int(wrong.index[0]) + 2, str(wrong.iloc[0])
-        raise UserError(f"{path}, line {line}: {values.name} is {found!r}, which is no number")
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{path} is no table of Scaler's: {reason}; run the command again that made it"
+        ) from error

@@ -39,11 +39,21 @@ class Multipliers:
 
 @dataclass(frozen=True)
 class Coefficients:
-    """Multipliers at phi = 1 (Tan & Le 2019, arXiv 1905.11946, eq. 3)."""
+    """Multipliers at phi = 1 (Tan & Le 2019, arXiv 1905.11946, eq. 3).
+
+    Raises:
+        UserError: one is not a positive, finite number.
+    """
 
     alpha: float
     beta: float
     gamma: float
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "beta", "gamma"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise UserError(f"{name} must be a positive number, not {value}")
 
     def at(self, phi: float) -> Multipliers:
         """Multipliers ``alpha^phi, beta^phi, gamma^phi``; any real phi, negative shrinks."""

@@ -10,7 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from scaler.checked import Positive
 from scaler.errors import UserError
+from scaler.files import read_text
 from scaler.runs import Run
 from scaler.scaling.multipliers import Coefficients, Multipliers
 from scaler.scaling.shares import Exponents, Shares
@@ -24,6 +26,9 @@ COEFFICIENTS_FILE = "coefficients.json"
 
 #: Version of the file. 1 had no version, and named the chosen candidate by its place in the grid.
 SCHEMA: Literal[2] = 2
+
+#: Bytes of the largest answer that is read.
+LARGEST_ANSWER = 16 << 20
 
 Interval = tuple[float, float]
 
@@ -42,7 +47,7 @@ class Policy:
     shares: Shares
     native: Coefficients
     proxy: Coefficients
-    flops_ratio: float
+    flops_ratio: Positive
 
     def multipliers(self, phi: float) -> Multipliers:
         """Of the network at its own size."""
@@ -93,12 +98,12 @@ class SearchResult:
 
     schema: Literal[2]
     network: str
-    alpha: float
-    beta: float
-    gamma: float
+    alpha: Positive
+    beta: Positive
+    gamma: Positive
     base: str
     budget: str
-    budget_ratio: float
+    budget_ratio: Positive
     exponents: Exponents
     policies: dict[str, Policy]
     intervals: dict[str, Interval]
@@ -224,10 +229,11 @@ def read_result(run: Run | Path) -> SearchResult:
         UserError: there is none, it was written by another version, or it is damaged.
     """
     path = (run if isinstance(run, Path) else run.path) / COEFFICIENTS_FILE
+    text = read_text(path, LARGEST_ANSWER)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read ({_first_line(error)}); run `scaler search` again") from None
+        content = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is no JSON ({_first_line(error)}); run `scaler search` again") from None
     if not isinstance(content, dict) or "alpha" not in content:
         raise UserError(f"{path} holds no coefficients; run `scaler search` again")
     if content.get("schema") != SCHEMA:
@@ -244,6 +250,10 @@ def read_result(run: Run | Path) -> SearchResult:
     if missing := {result.network, *result.best_set} - result.policies.keys():
         raise UserError(f"{path} is damaged: it lacks the policy {min(missing)}; run `scaler search` again")
     return result
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
 
 
 def _first_line(error: Exception) -> str:

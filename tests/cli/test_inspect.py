@@ -1,5 +1,6 @@
 """``scaler inspect`` from the command line, on a run of small networks and on weights from files."""
 
+import base64
 import csv
 import json
 import re
@@ -11,12 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
+from scaler.cli.main import main
 from scaler.networks.build import build
 from scaler.networks.registry import base
 from scaler.networks.yaml_spec import write
 from scaler.runs import open_run
-from scaler.search.workload import Settings
-from tests.benchmarks.inspect_networks import origin, train
 from tests.cli.conftest import Ran
 
 Run = Callable[..., Ran]
@@ -35,15 +35,17 @@ seeds: 1
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of results with the scaling ``grown``: base and four policies of a thin effnet-b0."""
-    from scaler.growth.policies import SINGLE
-    from scaler.growth.scale_up import Asked, prepare_scale
-
     folder = tmp_path_factory.mktemp("inspect")
     (folder / "tiny.yaml").write_text(TINY)
-    settings = Settings(workers=1, device="cpu")
-    scale_up = prepare_scale(origin(str(folder / "tiny.yaml"), settings), settings, Asked((0, 1), SINGLE))
-    with open_run(folder / "results", "grown", "scale", scale_up.configuration) as run:
-        train(scale_up, run)
+    with pytest.raises(SystemExit) as ended:
+        main(
+            [
+                "scale", "--space", str(folder / "tiny.yaml"), "--phi", "1", "--seeds", "1",
+                "--compare", "depth,width,resolution", "--results", str(folder / "results"),
+                "--name", "grown", "--workers", "1", "--device", "cpu", "--quiet",
+            ]
+        )  # fmt: skip
+    assert not ended.value.code
     return folder / "results"
 
 
@@ -68,7 +70,7 @@ def test_cam_shows_every_policy_on_the_same_images(run: Run, results: Path, tmp_
     assert done.code == 0, done.err
     answer = json.loads(done.out)
     table = rows(results / "grown" / "inspect" / "cam.csv")
-    assert [row["network"] for row in table[:5]] == ["base", "depth", "width", "resolution", "compound"]
+    assert [row["network"] for row in table[:5]] == ["base", "depth", "width", "resolution", "published"]
     assert len({row["image"] for row in table}) == 3
     assert all(0 <= float(row["probability"]) <= 1 for row in table)
     assert answer["area"] == pytest.approx(0.5)  # the boxes' own
@@ -77,6 +79,12 @@ def test_cam_shows_every_policy_on_the_same_images(run: Run, results: Path, tmp_
         assert row["low"] <= row["mean"] <= row["high"]
     assert drawn(results / "grown" / "inspect" / "cam.png")
     assert drawn(results / "grown" / "inspect" / "focus.png")
+    page = (results / "grown" / "report.html").read_text()
+    assert "Inside: where each network looks" in page
+    # The picture itself is in the page, which needs no other file.
+    picture = base64.b64encode((results / "grown" / "inspect" / "cam.png").read_bytes()).decode()
+    assert picture in page
+    assert "the object covers 50.0 % of the image" in page
 
 
 def test_cam_of_a_picture_of_ones_own(run: Run, results: Path, tmp_path: Path) -> None:
@@ -101,7 +109,7 @@ def test_excitation_and_what_dropping_costs(run: Run, results: Path, tmp_path: P
     answer = json.loads(done.out)
     blocks = rows(tmp_path / "excitation-blocks.csv")
     # The native network grown to phi = 1 decides what is saved, whatever the thin proxy holds.
-    native = base(str(results / "grown" / "networks" / "compound-phi-1.yaml"))
+    native = base(str(results / "grown" / "networks" / "published-phi-1.yaml"))
     with torch.device("meta"):
         held = sum(p.numel() for n, p in build(native).named_parameters() if ".se." in n)
     assert sum(int(row["params"]) for row in blocks) == held
@@ -135,7 +143,7 @@ def test_reuse_from_a_weight_file_of_scalers_own(run: Run, tmp_path: Path) -> No
     [
         (("reuse", "grown"), r"Error: effnet-b0 has no dense blocks"),
         (("cam", "none"), r"Error: there is no run 'none'"),
-        (("cam", "grown", "--phi", "3"), r"no trained network at phi = 3; it has base, compound at phi = 1"),
+        (("cam", "grown", "--phi", "3"), r"no trained network at phi = 3; it has base, depth at phi = 1"),
         (("excitation", "grown", "--policy", "deep"), r"no trained network of deep at phi = 1"),
         (("excitation", "grown", "--show", "ten"), r"the data have no class 'ten'; they have 0, 1"),
         (("cam", "grown", "--method", "lime"), r"--method 'lime' is none: write auto, cam, grad-cam"),

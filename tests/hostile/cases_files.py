@@ -110,7 +110,6 @@ def results() -> Iterator[Case]:
         "ratio NaN": lambda c: c["policies"][c["network"]].update(flops_ratio=float("nan")),
         "budget ratio zero": lambda c: c.update(budget_ratio=0.0),
         "shares beyond 1": lambda c: c["policies"][c["network"]]["shares"].update(depth=5.0),
-        "exponent zero": lambda c: c["exponents"].update(depth=0.0),
     }
     for name, change in changes.items():
         checks = says if name != "unknown base" else ("nosuch",)

@@ -10,8 +10,8 @@ from scaler.data import fractals
 from scaler.data.dataset import DataSet
 from scaler.data.registry import load
 from scaler.errors import UserError
-from scaler.inspect.images import of_part
-from scaler.inspect.objects import SIDE, given
+from scaler.inspect.images import Images, of_part
+from scaler.inspect.objects import SIDE, by_construction, given
 
 
 def test_fractals_are_painted_where_their_masks_say_and_nowhere_else() -> None:
@@ -31,6 +31,20 @@ def test_fractals_are_painted_where_their_masks_say_and_nowhere_else() -> None:
         # Grounds are around 0.3 of the range and patterns around 0.7, each within a tint of 0.1.
         assert np.abs(plane[mask] @ fitted - image[mask]).max(axis=1).min() > 50
         assert len(np.unique(image[mask], axis=0)) <= 6
+
+
+def test_every_fractal_gets_its_own_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = np.zeros((2, 3, SIDE, SIDE), dtype=bool)
+    for row in range(6):
+        drawn[row // 3, row % 3, row] = True
+    monkeypatch.setattr(fractals, "masks", lambda part, resolution: iter(drawn))
+    unknown = np.array([4, -1, 0])
+    images = Images(
+        ("four", "mine", "none"), unknown, unknown, lambda resolution: np.zeros((3, 1, 1, 3), np.uint8)
+    )
+    masks = by_construction(images, "test")
+    assert [mask.argmax() // SIDE for mask in masks[[0, 2]]] == [4, 0]
+    assert np.isnan(masks[1]).all()
 
 
 @pytest.fixture

@@ -95,7 +95,10 @@ def test_weights_with_torchvisions_names_are_read(tmp_path: Path) -> None:
     """DenseNet-121 as torchvision saves it: block 2, layer 3 reads its second source most."""
     keys = Path(__file__).parents[1] / "networks" / "keys" / "state_dict_shapes.json.gz"
     shapes = json.loads(gzip.decompress(keys.read_bytes()))["torchvision/densenet121"]["shapes"]
-    state = {key: torch.full(shape, 0.01) for key, shape in shapes.items()}
+    state = {
+        key: torch.tensor(0) if key.endswith("num_batches_tracked") else torch.full(shape, 0.01)
+        for key, shape in shapes.items()
+    }
     state["features.denseblock2.denselayer3.conv1.weight"][:, 128 + 32 : 128 + 64] = -0.04
     torch.save(state, tmp_path / "densenet121.pth")
     subject = of_weights("densenet-121", tmp_path / "densenet121.pth")

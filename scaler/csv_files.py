@@ -1,0 +1,118 @@
+"""Reading tables from CSV files, with errors that name the line and the column.
+
+A table may have been cut, edited or never been one of ours: its numbers are checked against their ranges here,
+so that whoever reads it need not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scaler.errors import UserError
+from scaler.files import read_text
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a column's numbers may be; always finite.
+
+    Attributes:
+        least, most: bounds, themselves allowed.
+        whole: no fractions.
+    """
+
+    least: float = float("-inf")
+    most: float = float("inf")
+    whole: bool = False
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.whole else "a finite number"
+        if self.most < float("inf"):
+            return f"{kind} from {self.least:g} to {self.most:g}"
+        return kind if self.least == float("-inf") else f"{kind} of at least {self.least:g}"
+
+
+#: Larger counts than this are none that a machine could have come to.
+_LARGEST = 1e24
+
+_NUMBER, _PART = Range(), Range(0, 1)
+_PLACE, _COUNT = Range(0, 1e9, whole=True), Range(1, _LARGEST, whole=True)
+
+#: Ranges by name, for all tables; a column that is not here is not checked.
+RANGES: Mapping[str, Range] = {
+    **dict.fromkeys(("candidate", "seed_index", "rung", "training"), _PLACE),
+    **dict.fromkeys(("epochs", "images", "resolution", "proxy_resolution", "flops", "proxy_flops"), _COUNT),
+    **dict.fromkeys(("macs", "params", "activations"), Range(0, _LARGEST, whole=True)),
+    **dict.fromkeys(("accuracy", "share_depth", "share_width", "share_resolution"), _PART),
+    **dict.fromkeys(("accuracy_stderr", "seconds", "loss"), Range(0, _LARGEST)),
+    "train_flops": Range(1, _LARGEST),
+    "seeds": _PLACE,
+    **dict.fromkeys(
+        ("alpha", "beta", "gamma", "depth", "width", "flops_ratio", "proxy_ratio"), Range(1e-9, 1e9)
+    ),
+    **dict.fromkeys(("phi", "difference", "difference_low", "difference_high"), _NUMBER),
+}
+
+
+def read_csv(path: Path, needed: Sequence[str], renamed: Mapping[str, str] | None = None) -> DataFrame:
+    """A table; numbers of the columns in :data:`RANGES` are within them, or missing.
+
+    Args:
+        path: of the file; lines that start with ``#`` are passed over.
+        needed: columns that it must have.
+        renamed: what columns of older files are called now.
+
+    Raises:
+        UserError: there is no such file, it is no table, a column is missing or there twice, or a value is wrong.
+    """
+    import pandas as pd
+
+    text = read_text(path)
+    if text and not text.endswith("\n"):
+        raise UserError(
+            f"{path} is cut off: its last line has no end; copy the file again, or end the line if it is whole"
+        )
+    try:
+        frame = pd.read_csv(StringIO(text), comment="#", keep_default_na=False, na_values=[""])
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise UserError(f"{path} is no CSV table: {' '.join(str(error).split())}") from None
+    frame = frame.rename(columns=renamed or {})
+    if missing := [name for name in needed if name not in frame.columns]:
+        raise UserError(f"{path} lacks the column {missing[0]!r}; a table has {', '.join(needed)}")
+    if twice := [str(name) for name in frame.columns if str(name).rpartition(".")[0] in frame.columns]:
+        raise UserError(f"{path} has the column {twice[0].rpartition('.')[0]!r} twice; remove one of them")
+    for name in frame.columns:
+        if name in RANGES:
+            frame[name] = _checked(path, text, frame[name], RANGES[name])
+    return frame
+
+
+def _checked(path: Path, text: str, values: Series, range: Range) -> Series:
+    """The numbers, if all are within the range."""
+    import numpy as np
+    import pandas as pd
+
+    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    good = np.isfinite(numbers) & (numbers >= range.least) & (numbers <= range.most)
+    if range.whole:
+        good &= numbers == numbers.round()
+    wrong = values[~(good | values.isna())]
+    if not wrong.empty:
+        raise UserError(
+            f"{path}, line {_line(text, int(wrong.index[0]))}: {values.name} is {str(wrong.iloc[0])[:60]!r}, "
+            f"which is not {range}"
+        )
+    return numbers
+
+
+def _line(text: str, row: int) -> int:
+    """The line of a row, counted from 1; comments and empty lines are no rows."""
+    lines = [n for n, line in enumerate(text.split("\n"), 1) if line.strip() and not line.startswith("#")]
+    return lines[row + 1]
