@@ -53,7 +53,7 @@ def draw_triangle(
     figure, frame = new_figure(6.3, "Where the budget should go", caption)
     top = frame.get_position().y1
     figure.delaxes(frame)
-    axes: Any = figure.add_axes((0.19, 0.15, 0.54, top - 0.22), projection="ternary")
+    axes: Any = figure.add_axes((0.19, 0.18, 0.54, top - 0.25), projection="ternary")
     _axes(axes)
     feasible = candidates["feasible"].fillna(False).astype(bool)
     shown = _joined(candidates[feasible], trials)

@@ -237,7 +237,7 @@ def test_tables_without_a_run_file_will_do(tmp_path: Path) -> None:
         ),
         ({"run": ["unfinished"], "objectives": "accuracy"}, "is not two objectives"),
         ({"run": ["unfinished"], "form": "xml"}, "'xml' is no table format"),
-        ({"run": ["bad"]}, "bad/curve.csv, line 3: flops is 'many', which is no number"),
+        ({"run": ["bad"]}, "bad/curve.csv, line 3: flops is 'many', which is not a whole number"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(
