@@ -37,6 +37,8 @@ from tests.execution import postgres, toy_search
 from tests.execution.toy_search import Toy, lead, noted
 
 EPOCH_SECONDS = 0.3
+#: The processes of a removed node live on for a second or two: trainings must last longer to be lost.
+EPOCH_SECONDS_ON_RAY = 2.0
 
 
 @dataclass(frozen=True)
@@ -188,12 +190,12 @@ def change_nodes(cluster: Any, folder: Path, draw: random.Random) -> Disturbance
     hits = []
 
     def change(done: float, total: float) -> None:
-        if done and draw.random() < 0.15:
+        if done and draw.random() < 0.3:
             cluster.remove_node(draw.choice([n for n in cluster.list_all_nodes() if not n.head]), False)
             cluster.add_node(num_cpus=1)
             hits.append(done)
 
-    executor = start(Engine("ray", cluster.address), Toy(folder, EPOCH_SECONDS), "cpu", None)
+    executor = start(Engine("ray", cluster.address), Toy(folder, EPOCH_SECONDS_ON_RAY), "cpu", None)
     lead(executor, "journal", folder, on_progress=change)
     return Disturbance("journal", len(hits))
 

@@ -6,15 +6,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from scaler.errors import UserError
 from scaler.execution.executors.engine import Engine, start
 from scaler.execution.executors.executor import OnEpoch
-from scaler.execution.protocol import TrialSpec
+from scaler.execution.protocol import Experiment, TrialSpec
+from scaler.search.strategies.exhaustive import Exhaustive
 from scaler.training.recipe import Evaluation
 from tests.execution import toy_search
-from tests.execution.toy_search import Toy, lead, noted
+from tests.execution.toy_search import EXPERIMENT, RUNGS, Toy, lead, noted
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'compound-scaler[ray]'")
 
@@ -77,21 +81,36 @@ def test_checkpoints_of_nodes_that_share_no_folder_lie_with_the_leader(
     }
 
 
-def test_a_node_that_is_lost_and_one_that_comes(cluster: Any, tmp_path: Path) -> None:
-    alone = toy_search.run("journal", tmp_path / "alone")
+def test_a_lost_nodes_training_goes_on_elsewhere_from_its_last_epoch(
+    cluster: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Trainings outlast the second or two that a node's processes live on without it, or none would be lost.
+    few = Experiment(EXPERIMENT.shares[:2], EXPERIMENT.epoch_flops[:2], RUNGS, 1, 0)
+    search: dict[str, Any] = {"experiment": few, "strategy": Exhaustive()}
+    alone = toy_search.run("journal", tmp_path / "alone", **search)
     nodes = [node for node in cluster.list_all_nodes() if not node.head]
-    changed: list[float] = []
+    before: list[tuple[int, ...]] = []
 
     def change(done: float, total: float) -> None:
-        if done and not changed:
-            changed.append(done)
+        if not before and len({entry[1] for entry in noted(tmp_path / "ray")}) == 2:
+            before.extend(noted(tmp_path / "ray"))
             cluster.remove_node(nodes[0], allow_graceful=False)
             cluster.add_node(num_cpus=1)
 
     (tmp_path / "ray").mkdir()
-    seen = lead(on(cluster, Toy(tmp_path / "ray", 0.2)), "journal", tmp_path / "ray", on_progress=change)
-    assert changed
-    assert seen == alone
+    executor = on(cluster, Toy(tmp_path / "ray", 2.0))
+    assert lead(executor, "journal", tmp_path / "ray", on_progress=change, **search) == alone
+    opened = JournalStorage(JournalFileBackend(str(tmp_path / "ray" / "study.log")))
+    trials = optuna.load_study(study_name="toy", storage=opened).trials
+    assert [trial.state.name for trial in trials].count("COMPLETE") == 2
+    lost = [trial for trial in trials if trial.state.name == "FAIL"]
+    # A machine that is short of time may take another node for dead as well.
+    assert {trial.user_attrs["failure"][0] for trial in lost} == {"evicted"}
+    candidate = lost[0].params["candidate"]
+    epochs = [entry for entry in noted(tmp_path / "ray") if entry[1] == candidate]
+    assert len({entry[0] for entry in epochs}) >= 2
+    assert [entry[3] for entry in epochs] == [0, 1, 2, 3]
+    assert capsys.readouterr().out == ""
 
 
 def test_a_node_of_another_version_is_refused_by_name(

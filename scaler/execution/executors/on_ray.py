@@ -10,6 +10,7 @@ import contextlib
 import pickle
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import uuid
@@ -57,7 +58,14 @@ class OnRay:
         Raises:
             UserError: no cluster is to be reached there.
         """
-        _join(address, workers)
+        # Ray tells of lost nodes on stdout, where a command's result stands alone.
+        self._redirected = contextlib.ExitStack()
+        self._redirected.enter_context(contextlib.redirect_stdout(sys.stderr))
+        try:
+            _join(address, workers)
+        except BaseException:
+            self._redirected.close()
+            raise
         self._workers = workers
         self._gpus = gpus if ray.cluster_resources().get("GPU") else 0.0
         folder = training.checkpoint(TrialSpec(0, 0, 0)).parent.absolute()
@@ -105,6 +113,7 @@ class OnRay:
             ray.cancel(task, force=True)
         self._out.clear()
         ray.shutdown()
+        self._redirected.close()
 
 
 def _join(address: str | None, workers: int | None) -> None:
