@@ -85,14 +85,16 @@ def judge(world: World, seen: Sequence[Observation]) -> Outcome:
     posterior = fit.posterior(worths(experiment))
     chosen, reached = int(posterior.mean.argmax()), highest_rungs(seen)
     region = posterior.region()
-    regret = [float(w.max() - w[chosen]) for w in (world.worth((size,)) for size in (2.0, 4.0, 16.0))]
+    lacks = [float(w.max() - w[chosen]) for w in (world.worth((size,)) for size in (2.0, 4.0, 16.0))]
     low, high = 100 * fit.posterior(gains(ORIGIN)).interval(0.9).T
     true = world.truth.smooth(np.eye(3)) - world.truth.smooth(ORIGIN)
     test = lack_of_fit(octaves_of(experiment), fit.values)
     return Outcome(
-        spent_flops(experiment, reached) / exhaustive_flops(experiment),
-        len(reached),
-        *regret,
+        cost_fraction=spent_flops(experiment, reached) / exhaustive_flops(experiment),
+        trainings=len(reached),
+        regret_2x=lacks[0],
+        regret_4x=lacks[1],
+        regret_16x=lacks[2],
         coverage=float(int(world.worth(ladder(experiment)).argmax()) in region),
         region=len(region),
         slope_coverage=float(np.mean((low <= true) & (true <= high))),
