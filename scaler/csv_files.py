@@ -54,7 +54,9 @@ RANGES: Mapping[str, Range] = {
     **dict.fromkeys(("accuracy_stderr", "seconds", "loss"), Range(0, _LARGEST)),
     "train_flops": Range(1, _LARGEST),
     "seeds": _PLACE,
-    **dict.fromkeys(("alpha", "beta", "gamma", "depth", "width", "flops_ratio", "proxy_ratio"), Range(1e-9, 1e9)),
+    **dict.fromkeys(
+        ("alpha", "beta", "gamma", "depth", "width", "flops_ratio", "proxy_ratio"), Range(1e-9, 1e9)
+    ),
     **dict.fromkeys(("phi", "difference", "difference_low", "difference_high"), _NUMBER),
 }
 
@@ -74,7 +76,9 @@ def read_csv(path: Path, needed: Sequence[str], renamed: Mapping[str, str] | Non
 
     text = read_text(path)
     if text and not text.endswith("\n"):
-        raise UserError(f"{path} is cut off: its last line has no end; copy the file again, or end the line if it is whole")
+        raise UserError(
+            f"{path} is cut off: its last line has no end; copy the file again, or end the line if it is whole"
+        )
     try:
         frame = pd.read_csv(StringIO(text), comment="#", keep_default_na=False, na_values=[""])
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:

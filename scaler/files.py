@@ -67,7 +67,9 @@ def read_bytes(path: Path, largest: int = LARGEST_TEXT) -> bytes:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise UserError(f"cannot read {path} ({reason}); give a file that can be read") from None
     if len(content) > largest:
-        raise UserError(f"{path} is larger than {largest >> 10:,} KiB, the most that is read; make it smaller")
+        raise UserError(
+            f"{path} is larger than {largest >> 10:,} KiB, the most that is read; make it smaller"
+        )
     return content
 
 

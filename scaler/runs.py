@@ -219,9 +219,7 @@ def check_name(name: str) -> None:
         UserError: it is too long, or holds more than letters, digits and ``. _ + -``.
     """
     if len(name.encode(errors="replace")) > LONGEST_NAME:
-        raise UserError(
-            f"--name {name[:20]}... has {len(name)} characters: use no more than {LONGEST_NAME}."
-        )
+        raise UserError(f"--name {name[:20]}... has {len(name)} characters: use no more than {LONGEST_NAME}.")
     if not re.fullmatch(r"\w[\w.+-]*", name):
         raise UserError(f"--name {name!r} is no name for a folder: use letters, digits and . _ + - only.")
 

@@ -131,7 +131,8 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 raise yaml.MarkedYAMLError(
-                    problem=f"the key {_short(key.value)} stands here a second time", problem_mark=key.start_mark
+                    problem=f"the key {_short(key.value)} stands here a second time",
+                    problem_mark=key.start_mark,
                 )
             seen.add(str(key.value))
         return super().construct_mapping(node, deep=deep)

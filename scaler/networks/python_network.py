@@ -148,7 +148,10 @@ def construct(spec: PythonNetwork) -> nn.Module:
     if not spec.regularised:
         _drop_dropout(network)
     network.eval()
-    with torch.no_grad(), _guarded(f"the network of {_call(spec)} cannot take images of {spec.resolution} px"):
+    with (
+        torch.no_grad(),
+        _guarded(f"the network of {_call(spec)} cannot take images of {spec.resolution} px"),
+    ):
         scores = network(torch.zeros(2, 3, spec.resolution, spec.resolution))
     network.train()
     shape = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
@@ -178,7 +181,9 @@ def _called(spec: PythonNetwork) -> nn.Module:
     for name, parameter in network.named_parameters():
         if is_lazy(parameter) or parameter.is_meta:
             kind = "lazy" if is_lazy(parameter) else "on the meta device"
-            raise UserError(f"{_call(spec)}: its parameter {name} is {kind}; give every layer its size and values")
+            raise UserError(
+                f"{_call(spec)}: its parameter {name} is {kind}; give every layer its size and values"
+            )
     return network
 
 

@@ -191,7 +191,9 @@ def _check(
 
 def _kind(value: Tensor) -> str:
     shape = tuple(value.shape)
-    return f"{shape}" if value.is_floating_point() else f"{shape} of {str(value.dtype).removeprefix('torch.')}"
+    return (
+        f"{shape}" if value.is_floating_point() else f"{shape} of {str(value.dtype).removeprefix('torch.')}"
+    )
 
 
 def _optional(key: str) -> bool:

@@ -142,4 +142,6 @@ def _read(path: Path, columns: Sequence[Column], needed: Sequence[str]) -> pd.Da
         return typed(frame, columns)
     except (ValueError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path} is no table of Scaler's: {reason}; run the command again that made it") from error
+        raise UserError(
+            f"{path} is no table of Scaler's: {reason}; run the command again that made it"
+        ) from error

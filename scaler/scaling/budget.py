@@ -77,7 +77,9 @@ def parse_factor(text: str | None) -> float | None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)[xX]?", text.strip())
     if match is None or not 0 < float(match[1]) < _LARGEST:
-        raise UserError(f"cannot read the size {_brief(text)}: write a factor on the base's FLOPs such as 16x")
+        raise UserError(
+            f"cannot read the size {_brief(text)}: write a factor on the base's FLOPs such as 16x"
+        )
     return float(match[1])
 
 

@@ -89,7 +89,9 @@ def results() -> Iterator[Case]:
     """``coefficients.json``, ``curve.csv``, ``trials.csv``, ``candidates.csv``, ``study.log``."""
     says = ("coefficients.json",)
     for name, content in _GARBAGE.items():
-        yield Case("coefficients", name, SCALE, says, make=writes(f"{_ONE}coefficients.json", content), runs=True)
+        yield Case(
+            "coefficients", name, SCALE, says, make=writes(f"{_ONE}coefficients.json", content), runs=True
+        )
     for name, make in _specials(f"{_ONE}coefficients.json").items():
         yield Case("coefficients", name, SCALE, says, make=make, runs=True)
     changes: dict[str, Callable[[dict[str, Any]], object]] = {
@@ -121,7 +123,14 @@ def results() -> Iterator[Case]:
     ):
         file = table.split("/")[1]
         for name in ("empty", "NUL bytes", "not UTF-8", "a word"):
-            yield Case(f"{file} in {line[0]}", name, line, (file,), make=writes(f"results/{table}", _GARBAGE[name]), runs=True)
+            yield Case(
+                f"{file} in {line[0]}",
+                name,
+                line,
+                (file,),
+                make=writes(f"results/{table}", _GARBAGE[name]),
+                runs=True,
+            )
         for name, make in _specials(f"results/{table}").items():
             if name not in ("a directory", "a broken link", "a looping link"):
                 yield Case(f"{file} in {line[0]}", name, line, (file,), make=make, runs=True)
@@ -238,10 +247,21 @@ def tables() -> Iterator[Case]:
     for column, values in cells.items():
         for value in values:
             rows = [",".join({**good, column: value}.values())]
-            rows += [",".join({**good, "candidate": str(c), "share_depth": "0.0", "share_width": "1.0"}.values()) for c in (1, 2)]
-            yield Case("table", f"{column} {value or 'missing'}", line, ("bad.csv", column), make=writes("bad.csv", TABLE + "\n".join(rows) + "\n"))
+            rows += [
+                ",".join({**good, "candidate": str(c), "share_depth": "0.0", "share_width": "1.0"}.values())
+                for c in (1, 2)
+            ]
+            yield Case(
+                "table",
+                f"{column} {value or 'missing'}",
+                line,
+                ("bad.csv", column),
+                make=writes("bad.csv", TABLE + "\n".join(rows) + "\n"),
+            )
     yield Case("table", "header alone", line, ("bad.csv",), make=writes("bad.csv", TABLE))
-    yield Case("table", "one row", line, ("bad.csv",), make=writes("bad.csv", TABLE + ",".join(good.values()) + "\n"))
+    yield Case(
+        "table", "one row", line, ("bad.csv",), make=writes("bad.csv", TABLE + ",".join(good.values()) + "\n")
+    )
     twice = ",".join(good.values()) + "\n"
     yield Case("table", "a row twice", line, ("bad.csv", "twice"), make=writes("bad.csv", TABLE + twice * 2))
 
@@ -334,8 +354,18 @@ def weights() -> Iterator[Case]:
     for name, content in _pickles().items():
         yield Case("weights", name, line, ("bad.pth",), make=writes("bad.pth", content))
     safetensors = (*line[:-1], "bad.safetensors")
-    for name, content in (("text", b"hello"), ("huge header", struct.pack("<Q", 2**63) + b"{}"), ("empty", b"")):
-        yield Case("weights", f"safetensors, {name}", safetensors, ("bad.safetensors",), make=writes("bad.safetensors", content))
+    for name, content in (
+        ("text", b"hello"),
+        ("huge header", struct.pack("<Q", 2**63) + b"{}"),
+        ("empty", b""),
+    ):
+        yield Case(
+            "weights",
+            f"safetensors, {name}",
+            safetensors,
+            ("bad.safetensors",),
+            make=writes("bad.safetensors", content),
+        )
     for name, make in _specials("bad.pth").items():
         yield Case("weights", name, line, ("bad.pth",), make=make)
 
@@ -344,10 +374,17 @@ def _png(width: int, height: int) -> bytes:
     """A PNG that claims a size."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\x00" * 10)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\x00" * 10))
+        + chunk(b"IEND", b"")
+    )
 
 
 _PLACE = "photos/train/apples/bad.png"
@@ -375,7 +412,14 @@ def pictures() -> Iterator[Case]:
     line = (*PLAN, "--data", "folder:photos")
     for name, (place, content) in _IMAGES.items():
         yield Case("image", name, line, ("photos", "--skip-unreadable"), make=writes(place, content))
-        yield Case("image", f"{name}, skipped", (*line, "--skip-unreadable"), ("unreadable",), make=writes(place, content), code=0)
+        yield Case(
+            "image",
+            f"{name}, skipped",
+            (*line, "--skip-unreadable"),
+            ("unreadable",),
+            make=writes(place, content),
+            code=0,
+        )
     for name, make in _specials(_PLACE).items():
         yield Case("image", name, line, ("photos|images",), make=make, code=0 if name == "a directory" else 2)
         yield Case("image", f"{name}, skipped", (*line, "--skip-unreadable"), make=make, code=0)
@@ -390,9 +434,27 @@ def pictures() -> Iterator[Case]:
         return make
 
     yield Case("image", "name not UTF-8", line, make=named(b"apples/\xff\xfe.png"), code=0)
-    yield Case("image", "broken, name not UTF-8", line, ("photos",), make=writes(os.fsdecode(b"photos/train/apples/\xff.png"), b"x"))
-    yield Case("image", "broken, name with escapes", line, ("photos",), make=writes("photos/train/apples/\x1b[31m.png", b"x"))
-    yield Case("image", "broken, name with a line break", line, ("photos",), make=writes("photos/train/apples/a\nError: b.png", b"x"))
+    yield Case(
+        "image",
+        "broken, name not UTF-8",
+        line,
+        ("photos",),
+        make=writes(os.fsdecode(b"photos/train/apples/\xff.png"), b"x"),
+    )
+    yield Case(
+        "image",
+        "broken, name with escapes",
+        line,
+        ("photos",),
+        make=writes("photos/train/apples/\x1b[31m.png", b"x"),
+    )
+    yield Case(
+        "image",
+        "broken, name with a line break",
+        line,
+        ("photos",),
+        make=writes("photos/train/apples/a\nError: b.png", b"x"),
+    )
     yield Case("image", "class not UTF-8", line, ("class|image",), make=named(b"\xff\xfe/0.png"))
     for name in ("²", "١", "\x1b[31m", "a\nb"):
         yield Case("image", f"class {name!a}", line, ("image|class",), make=named(name.encode() + b"/0.png"))
@@ -410,8 +472,20 @@ def pictures() -> Iterator[Case]:
     yield Case("image", "one class", line, ("class",), make=only("apples"))
     yield Case("image", "no class", line, ("photos",), make=only())
     yield Case("image", "no train folder", (*PLAN, "--data", "folder:results"), ("train",))
-    yield Case("image", "looping class folder", line, make=lambda f: (f / "photos/train/apples/loop").symlink_to(".."), code=0)
-    yield Case("image", "looping class link", line, ("photos|class",), make=lambda f: (f / "photos/train/kiwi").symlink_to("kiwi"))
+    yield Case(
+        "image",
+        "looping class folder",
+        line,
+        make=lambda f: (f / "photos/train/apples/loop").symlink_to(".."),
+        code=0,
+    )
+    yield Case(
+        "image",
+        "looping class link",
+        line,
+        ("photos|class",),
+        make=lambda f: (f / "photos/train/kiwi").symlink_to("kiwi"),
+    )
     yield Case("image", "class is a FIFO", line, make=lambda f: os.mkfifo(f / "photos/train/kiwi"), code=0)
 
 

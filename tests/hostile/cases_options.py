@@ -173,9 +173,19 @@ def outputs() -> Iterator[Case]:
 
     for name, line in lines.items():
         runs = name == "pareto"
-        yield Case("output", f"{name} to a link", (*line, "to.csv"), make=link, code=0, runs=runs, writes=r"^target\.csv$")
+        yield Case(
+            "output",
+            f"{name} to a link",
+            (*line, "to.csv"),
+            make=link,
+            code=0,
+            runs=runs,
+            writes=r"^target\.csv$",
+        )
         yield Case("output", f"{name} to a device", (*line, "to.csv"), make=device, code=0, runs=runs)
-        yield Case("output", f"{name} to a full device", (*line, "to.csv"), ("full",), make=full, code=1, runs=runs)
+        yield Case(
+            "output", f"{name} to a full device", (*line, "to.csv"), ("full",), make=full, code=1, runs=runs
+        )
         yield Case(
             "output", f"{name} to a FIFO that nobody reads", (*line, "to.csv"), ("to.csv",), ("--results",),
             make=lambda f: os.mkfifo(f / "to.csv"), runs=runs,
@@ -184,7 +194,9 @@ def outputs() -> Iterator[Case]:
             "output", f"{name} to a looping link", (*line, "to.csv"), ("to.csv",), ("--results",),
             make=lambda f: (f / "to.csv").symlink_to("to.csv"), runs=runs,
         )  # fmt: skip
-        yield Case("output", f"{name} to a directory", (*line, "photos"), ("photos",), ("--results",), runs=runs)
+        yield Case(
+            "output", f"{name} to a directory", (*line, "photos"), ("photos",), ("--results",), runs=runs
+        )
         yield Case("output", f"{name} to /dev/stdout", (*line, "/dev/stdout"), code=0, runs=runs)
     yield Case("output", "a full stdout", ("bases",), ("full",), code=1, stdout="/dev/full")
     yield Case("output", "a full stdout, JSON", ("bases", "--json"), ("full",), code=1, stdout="/dev/full")

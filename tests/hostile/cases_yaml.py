@@ -134,8 +134,12 @@ def spaces() -> Iterator[Case]:
     for key, values in _TEXTS:
         for value in values:
             # What only the world can tell (is there such a base, such a data set?) names no line.
-            yield _space(key, value) if key not in ("base", "data") else Case(
-                "space", f"{key}: {value[:20]}", PLAN, make=writes("bad.yaml", space_text(key, value))
+            yield (
+                _space(key, value)
+                if key not in ("base", "data")
+                else Case(
+                    "space", f"{key}: {value[:20]}", PLAN, make=writes("bad.yaml", space_text(key, value))
+                )
             )
     for name, (alpha, beta, gamma, step) in _GRIDS.items():
         grid = f"{{alpha: {alpha}, beta: {beta}, gamma: {gamma}, step: {step}}}"
@@ -211,7 +215,9 @@ def formats() -> Iterator[Case]:
                 continue
             yield Case(f"yaml: {where}", name, line, ("bad.yaml",), make=writes("bad.yaml", content),
                        code=0 if where == "printed space" and name == "image?" else 2)  # fmt: skip
-        yield Case(f"yaml: {where}", "a directory", line, ("bad.yaml",), make=lambda f: (f / "bad.yaml").mkdir())
+        yield Case(
+            f"yaml: {where}", "a directory", line, ("bad.yaml",), make=lambda f: (f / "bad.yaml").mkdir()
+        )
         yield Case(f"yaml: {where}", "a FIFO", line, ("bad.yaml",), make=lambda f: os.mkfifo(f / "bad.yaml"))
         yield Case(
             f"yaml: {where}", "/dev/zero", line, ("bad.yaml",),
@@ -263,7 +269,14 @@ def networks() -> Iterator[Case]:
     """Every key of a network file."""
     for key, values in _STAGE.items():
         for value in values:
-            fields = {"block": "mbconv", "depth": "2", "width": "24", "stride": "2", "expand": "4", key: value}
+            fields = {
+                "block": "mbconv",
+                "depth": "2",
+                "width": "24",
+                "stride": "2",
+                "expand": "4",
+                key: value,
+            }
             stage = "  - {" + ", ".join(f"{name}: {given}" for name, given in fields.items()) + "}"
             text = NETWORK.replace(_BLOCK, stage)
             yield Case(

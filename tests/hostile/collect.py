@@ -38,7 +38,9 @@ def _all() -> Iterator[Case]:
     yield from cases_files.caches()
 
 
-def outcome(zygote: Zygote, case: Case, template: Path, folder: Path, cache: Path, patience: float) -> list[str]:
+def outcome(
+    zygote: Zygote, case: Case, template: Path, folder: Path, cache: Path, patience: float
+) -> list[str]:
     """Run a case in a fresh copy of the world; what is wrong with how it ended."""
     world.copy(template, folder)
     case.make(folder)

@@ -52,7 +52,9 @@ def net(depth, width, resolution, num_classes):
 net.base_resolution = 32
 """
 
-TABLE = "candidate,share_depth,share_width,share_resolution,seed_index,epochs,images,train_flops,accuracy,loss\n"
+TABLE = (
+    "candidate,share_depth,share_width,share_resolution,seed_index,epochs,images,train_flops,accuracy,loss\n"
+)
 
 
 def make(folder: Path) -> None:
