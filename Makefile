@@ -8,7 +8,7 @@ QUICK := tests/scaling tests/curves tests/report tests/search/inference tests/se
 
 .PHONY: search check test test-all bench lint
 
-search: .venv/ready
+search: .venv/installed
 	$(BIN)/scaler search --base effnet-b0 --budget 2x
 
 check: lint
@@ -29,7 +29,11 @@ lint: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-.venv/ready: pyproject.toml constraints.txt
+.venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[onnx,test,dev,inspect]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/ready: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[inspect,onnx,postgres,ray,test,dev]'
 	touch $@

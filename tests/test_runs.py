@@ -20,7 +20,11 @@ from scaler.errors import MachineError, UserError
 from scaler.files import replacing, write_bytes
 from scaler.runs import Run, all_runs, default_name, find_unfinished, load_run, newest_finished, open_run
 
-CONFIGURATION = {"space": {"base": "a", "budget": "2x", "rungs": (1, 2)}, "seed": 0, "data_fingerprint": "ab12"}
+CONFIGURATION = {
+    "space": {"base": "a", "budget": "2x", "rungs": (1, 2)},
+    "seed": 0,
+    "data_fingerprint": "ab12",
+}
 
 
 def made(

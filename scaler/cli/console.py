@@ -122,7 +122,7 @@ def table(
 
 @contextmanager
 def _stdout_to_stderr() -> Iterator[None]:
-    """What is printed meanwhile, also by a user's own network and by processes that begin here, goes to stderr."""
+    """What is printed meanwhile, by a user's own network or by new processes, goes to stderr."""
     sys.stdout.flush()
     try:
         kept = os.dup(1)

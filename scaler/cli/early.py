@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable
 from pathlib import Path
 
 from scaler.errors import UserError
 
 #: Seconds that a database server has to answer.
 _PATIENCE = 10
+#: Bytes of a file's name; the study has files beside it, whose names are a little longer.
+_LONGEST_FILE = 200
 
 
 def check(
@@ -36,12 +36,12 @@ def check(
 
 def _check_results(results: Path) -> None:
     """The nearest folder that is there can be written to."""
-    place = next((path for path in (results, *results.parents) if os.path.lexists(path)), Path())
+    place = _nearest(results)
     if not place.is_dir():
         raise UserError(f"--results {results}: {place} is no folder; choose another --results")
     if place.is_relative_to("/proc") or not os.access(place, os.W_OK):
         raise UserError(f"--results {results}: {place} cannot be written; choose another --results")
-    if any(len(os.fsencode(part)) > 255 for part in results.parts):
+    if any(len(os.fsencode(part)) > _LONGEST_FILE for part in results.parts):
         raise UserError("--results has a name that is too long for a folder; choose another --results")
 
 
@@ -52,62 +52,52 @@ def _check_storage(address: str) -> None:
         _check_file(Path(address), address)
     elif scheme.startswith("sqlite"):
         _check_file(Path(rest.removeprefix("/").partition("?")[0]), address)
-    elif scheme.startswith("redis"):
-        _ask(address, _ask_redis)
     else:
-        _ask(address, _ask_database)
+        _check_server(address)
 
 
 def _check_file(path: Path, address: str) -> None:
+    place = path if os.path.lexists(path) else _nearest(path.parent)
     reason = ""
     if not path.name:
         reason = "it names no file"
-    elif len(os.fsencode(path.name)) > 200:
+    elif len(os.fsencode(path.name)) > _LONGEST_FILE:
         reason = "its name is too long"
-    elif path.exists() and not path.is_file():
+    elif place == path and not path.is_file():
         reason = "it is a folder" if path.is_dir() else "it is no plain file"
-    elif not path.parent.is_dir():
-        reason = f"there is no folder {path.parent}"
-    elif not os.access(path if path.exists() else path.parent, os.W_OK):
-        reason = "it cannot be written"
+    elif place != path and not place.is_dir():
+        reason = f"{place} is no folder"
+    elif not os.access(place, os.W_OK):
+        reason = f"{place} cannot be written"
     if reason:
         raise UserError(
             f"--storage {_brief(address)} cannot be opened ({reason}): give another file, or a URL"
         )
 
 
-def _ask(address: str, connect: Callable[[str], None]) -> None:
+def _check_server(address: str) -> None:
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    from scaler.execution.storage import hidden
+
+    patient = {"connect_args": {"connect_timeout": _PATIENCE}} if address.startswith("postgres") else {}
     try:
-        connect(address)
+        create_engine(address, poolclass=NullPool, **patient).connect().close()
     # Every driver has its own errors for what the user gets wrong here.
     except Exception as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"--storage {_brief(hidden(address))} cannot be opened ({hidden(lines[0])[:200]}): give a path, or a "
-            "URL such as postgresql://user@host/database, and install what it needs"
+            f"--storage {_brief(hidden(address, address))} cannot be opened ("
+            f"{hidden(reason, address)[:200]}): give a path, or a URL such as "
+            "postgresql+psycopg://user@host/database, and install what it needs "
+            "(pip install 'compound-scaler[postgres]')"
         ) from None
 
 
-def _ask_redis(address: str) -> None:
-    import redis
-
-    redis.Redis.from_url(address, socket_connect_timeout=_PATIENCE).ping()
-
-
-def _ask_database(address: str) -> None:
-    from sqlalchemy import create_engine
-
-    patient = {"connect_args": {"connect_timeout": _PATIENCE}} if address.startswith("postgres") else {}
-    engine = create_engine(address, **patient)
-    try:
-        engine.connect().close()
-    finally:
-        engine.dispose()
-
-
-def hidden(text: str) -> str:
-    """Without passwords."""
-    return re.sub(r"://([^:/@\s]*):[^@\s]+@", r"://\1:***@", text)
+def _nearest(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there."""
+    return next((one for one in (path, *path.parents) if os.path.lexists(one)), Path())
 
 
 def _brief(text: str) -> str:

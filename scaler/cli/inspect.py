@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scaler.inspect.objects import Masks
     from scaler.inspect.subjects import Asked, Subject
     from scaler.report.inside.view import View
+    from scaler.report.style import Format
 
 inspect = typer.Typer(
     name="inspect",
@@ -118,7 +119,7 @@ def cam(
     from scaler.inspect.looks import look
     from scaler.report.inside.view import cam_view
 
-    output, how, where = Output(json, quiet), _method(method), _part(part)
+    output, how, where, picture = Output(json, quiet), _method(method), _part(part), _form(form)
     asked = _asked(run, results, base, weights, classes, resolution, data, data_root, skip_unreadable)
     with output.working("Looking at images"):
         subjects = asked.networks(phi, with_base=True)
@@ -134,7 +135,7 @@ def cam(
             assert sampled is not None
             looks, chosen, own = _disagreed(output, measured, sampled, show, masks)
         view = cam_view(looks, chosen, known, _trained(asked), own, measured, masks)
-    _print(output, view, _folder(to, asked, results), form)
+    _print(output, view, asked, _folder(to, asked, results), picture)
 
 
 def _measured(
@@ -222,7 +223,7 @@ def excitation(
     from scaler.inspect.images import sample
     from scaler.report.inside.view import classes_shown, excitation_view
 
-    output, where = Output(json, quiet), _part(part)
+    output, where, picture = Output(json, quiet), _part(part), _form(form)
     asked = _asked(run, results, base, weights, classes, resolution, data, data_root, skip_unreadable)
     with output.working("Looking at images"):
         subject = _one(asked, phi, policy)
@@ -238,7 +239,7 @@ def excitation(
     if retrain:
         places = choose(drop, views, threshold)
         seen = seen.with_more(_retrained(output, asked, subject, known, places, seeds or 2, seed, device))
-    _print(output, seen, _folder(to, asked, results), form, left_out=("excitation-channels",))
+    _print(output, seen, asked, _folder(to, asked, results), picture, left_out=("excitation-channels",))
 
 
 def _retrained(
@@ -282,10 +283,10 @@ def reuse(
     from scaler.inspect.reuse import dense_blocks
     from scaler.report.inside.view import reuse_view
 
-    asked = _asked(run, results, base, weights, classes)
+    picture, asked = _form(form), _asked(run, results, base, weights, classes)
     subject = _one(asked, phi, policy)
     view = reuse_view(dense_blocks(subject.network), _title(subject, asked), _trained(asked), last)
-    _print(Output(json, quiet), view, _folder(to, asked, results), form)
+    _print(Output(json, quiet), view, asked, _folder(to, asked, results), picture)
 
 
 # --- what the three share --------------------------------------------------------------------------------
@@ -312,10 +313,11 @@ def _asked(
 
 def _one(asked: Asked, phi: float | None, policy: str | None) -> Subject:
     """The network asked for; of a run's several the chosen policy's, which stands last of figure 7's."""
+    from scaler.inspect.looks import CHOSEN
+
     found = asked.networks(phi, None if policy is None else [policy])
-    names = [subject.name for subject in found]
-    chosen = next((name for name in ("compound", "published") if name in names), names[0])
-    return found[names.index(policy or chosen) if asked.run else 0]
+    by_name = {subject.name: subject for subject in found}
+    return next((by_name[name] for name in CHOSEN if name in by_name), found[0])
 
 
 def _title(subject: Subject, asked: Asked) -> str:
@@ -334,19 +336,33 @@ def _trained(asked: Asked) -> str:
 
 
 def _folder(to: Path | None, asked: Asked, results: Path) -> Path:
-    return to or (asked.run.path if asked.run else results) / "inspect"
+    from scaler.report.inside.section import FOLDER
+
+    return to or (asked.run.path if asked.run else results) / FOLDER
 
 
-def _print(output: Output, view: View, folder: Path, form: str, left_out: tuple[str, ...] = ()) -> None:
-    from scaler.report.style import FORMATS
+def _print(
+    output: Output, view: View, asked: Asked, folder: Path, form: Format, left_out: tuple[str, ...] = ()
+) -> None:
+    """Write and print a view; the page of its run then shows it, too."""
+    from scaler.report.inside.section import FOLDER
+    from scaler.report.page.page import REPORT, write_page
     from scaler.report.tables import rich_table
 
-    known = {name: name for name in FORMATS}
-    if form not in known:
-        raise UserError(f"--format {form!r} is no picture format: write one of {', '.join(FORMATS)}")
-    files = view.write(folder, known[form])
+    files = view.write(folder, form)
+    if asked.run and folder == asked.run.path / FOLDER and (asked.run.path / REPORT).is_file():
+        files.append(str(write_page([asked.run])))
     printed = [rich_table(shown.frame, shown.columns) for shown in view.tables.values() if shown.columns]
     output.result({**view.answer(left_out), "files": files}, *printed, *view.lines, *files)
+
+
+def _form(text: str) -> Format:
+    from scaler.report.style import FORMATS
+
+    known = {name: name for name in FORMATS}
+    if text not in known:
+        raise UserError(f"--format {text!r} is no picture format: write one of {', '.join(FORMATS)}")
+    return known[text]
 
 
 def _method(text: str) -> Method | None:

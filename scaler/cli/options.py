@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 _MACHINE = "Machine"
 _OUTPUT = "Output"
+ENGINES: tuple[Literal["local"], Literal["ray"]] = ("local", "ray")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 #: Ten years.
 _LONGEST = 3650 * 86400.0
@@ -48,6 +49,18 @@ def finite(value: float | None) -> float | None:
     return value
 
 
+def engine_name(text: str) -> Literal["local", "ray"]:
+    """The engine of that name.
+
+    Raises:
+        typer.BadParameter: there is none.
+    """
+    for name in ENGINES:
+        if name == text:
+            return name
+    raise typer.BadParameter(f"there is no engine {text!r}: write local or ray")
+
+
 def complete_base(incomplete: str) -> list[str]:
     """Names of base networks that begin so."""
     from scaler.networks.registry import bases
@@ -66,7 +79,7 @@ def complete_data(incomplete: str) -> list[str]:
     """Names of data sets that begin so."""
     from scaler.data.registry import DATA
 
-    names = [f"{name}:" if name == "folder" else name for name in DATA]
+    names = [name.removesuffix("PATH") for name in DATA]
     return [name for name in names if name.startswith(incomplete)]
 
 
@@ -165,7 +178,37 @@ Workers = Annotated[
         metavar="N",
         min=1,
         max=_MOST_WORKERS,
-        help="Processes that train at the same time; default: one per core, or one per GPU.",
+        help="Trainings at the same time; default: one per core, or one per GPU.",
+        rich_help_panel=_MACHINE,
+    ),
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="local|ray",
+        help="What runs the trainings: processes of this machine, or a Ray cluster (extra `ray`).",
+        rich_help_panel=_MACHINE,
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="auto|HOST:PORT",
+        help="The Ray cluster to join; default: Ray is started on this machine.",
+        rich_help_panel=_MACHINE,
+    ),
+]
+GpusPerTraining = Annotated[
+    float,
+    typer.Option(
+        "--gpus-per-training",
+        metavar="PART",
+        min=0.01,
+        max=1.0,
+        callback=finite,
+        help="Part of a GPU that a training takes on Ray: with 0.25, four share one.",
         rich_help_panel=_MACHINE,
     ),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +44,14 @@ def scale(
             metavar="RUN", help="The search to take coefficients from; default: the newest finished."
         ),
     ] = None,
+    path: Annotated[
+        str,
+        typer.Option(
+            metavar="powers|law",
+            help="Powers of the chosen alpha, beta, gamma; or the shares that the search's law finds best at "
+            "every size.",
+        ),
+    ] = "powers",
     alpha: Annotated[
         float | None,
         typer.Option(metavar="X", help="Depth at phi = 1, of your own; those not given stay 1."),
@@ -73,6 +82,13 @@ def scale(
             "all or none. Default: the single dimensions, and all of it fitted into ten minutes.",
         ),
     ] = None,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="Also measure memory and latency of every network at its own size, on the device.",
+        ),
+    ] = False,
     time_budget: options.TimeBudget = None,
     predict: Annotated[
         str | None,
@@ -90,6 +106,9 @@ def scale(
     ] = False,
     device: options.Device = "auto",
     workers: options.Workers = None,
+    engine: options.Engine = "local",
+    ray_address: options.RayAddress = None,
+    gpus_per_training: options.GpusPerTraining = 1.0,
     storage: options.Storage = None,
     results: options.Results = Path("results"),
     name: options.Name = None,
@@ -103,6 +122,7 @@ def scale(
 
     Example: scaler scale --phi 4
     """
+    from scaler.execution.executors.engine import Engine
     from scaler.growth.ladder import parse_phis
     from scaler.growth.policies import parse_compare
     from scaler.growth.scale_up import Asked, fitted_before, prepare_scale
@@ -114,11 +134,12 @@ def scale(
         _answer(output, results, name, predict, for_accuracy)
         return
     asked = Asked(parse_phis(phi), None if compare is None else parse_compare(compare), flops)
-    settings = Settings(data_root, skip_unreadable, seed, device, workers, time_budget)
+    where = Engine(options.engine_name(engine), ray_address, gpus_per_training)
+    settings = Settings(data_root, skip_unreadable, seed, device, workers, time_budget, engine=where)
     own = _own(alpha, beta, gamma)
     overrides = {"seeds": seeds or _DEFAULT_SEEDS, "data": data}
     with output.working("Counting networks and timing this machine"):
-        origin = _origin(output, results, search, base, space, own, settings, overrides)
+        origin = _origin(output, results, search, base, space, own, settings, overrides, path)
         fitted = fitted_before(results, name, origin, asked, settings)
         prepared = prepare_scale(origin, settings, asked, fitted)
     for line in scale_lines(prepared):
@@ -126,7 +147,7 @@ def scale(
     if dry_run:
         _print_networks(output, prepared)
         return
-    _run(output, prepared, results, name, storage, train)
+    _run(output, prepared, results, name, storage, train, measure)
 
 
 def _answer(
@@ -175,19 +196,26 @@ def _origin(
     own: Coefficients | None,
     settings: Settings,
     overrides: dict[str, Any],
+    path: str,
 ) -> Origin:
-    """The user's coefficients; else the search named, or the newest of this base; else the published ones."""
+    """The user's coefficients; else the search named or the newest of this base; else the published."""
     from scaler.growth.origin import find_search, origin_of, own_origin, published_origin
     from scaler.search.result import read_result
     from scaler.search.space import read_space
 
+    if path not in ("powers", "law"):
+        raise UserError(f"--path {path!r} is no path: write powers or law")
     if search is not None and (own or space):
         other = "--space" if space else "--alpha, --beta, --gamma"
         raise UserError(f"--search and {other} both say where coefficients come from: give one of them")
     run = find_search(results, search, base) if own is None and space is None else None
     if run is not None:
         output.note(f"Search      {run.path}")
-        return origin_of(read_result(run), run.name).on(overrides)
+        return origin_of(read_result(run), run.name, along_law=path == "law").on(overrides)
+    if path == "law":
+        raise UserError(
+            "--path law follows what a search found: run `scaler search`, or name one by --search"
+        )
     chosen = read_space(space or _DEFAULT_SPACE).override(base=base, **overrides)
     if own is not None:
         return own_origin(own, chosen, settings)
@@ -200,7 +228,13 @@ def _origin(
 
 
 def _run(
-    output: Output, prepared: ScaleUp, results: Path, name: str | None, storage: str | None, train: bool
+    output: Output,
+    prepared: ScaleUp,
+    results: Path,
+    name: str | None,
+    storage: str | None,
+    train: bool,
+    measure: bool,
 ) -> None:
     from scaler.runs import default_name, find_unfinished, open_run
 
@@ -212,20 +246,22 @@ def _run(
     )
     with open_run(results, found, "scale", configuration, device=prepared.work.settings.device) as run:
         output.note(f"Run         {run.path}" + (" (goes on where it was)" if unfinished else ""))
-        _finish(output, prepared, run, storage, train)
+        _finish(output, prepared, run, storage, train, measure)
         run.finish()
     output.note(f"Report      {run.path / 'report.html'}")
     output.note(f"Files       {run.path}; next: scaler pareto {run.path}")
 
 
-def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, train: bool) -> None:
+def _finish(
+    output: Output, prepared: ScaleUp, run: Run, storage: str | None, train: bool, measure: bool
+) -> None:
     """Train if asked to, write the run's files, print the curve."""
     from scaler.execution.run_trials import CHECKPOINTS, drop_checkpoints, run_trials
     from scaler.growth.comparison import differences
     from scaler.growth.export import export_networks
     from scaler.growth.law import growth_laws
     from scaler.growth.scale_up import curve_rows
-    from scaler.report.columns import CSV_FORMATS, CURVE_COLUMNS, SCALING_COLUMNS, curve_frame
+    from scaler.report.columns import CSV_FORMATS, CURVE_COLUMNS, SCALING_COLUMNS, cost_columns, curve_frame
     from scaler.report.growth_law_report import law_lines
     from scaler.report.page.page import write_page
     from scaler.report.pictures import save_pictures
@@ -242,13 +278,15 @@ def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, tr
                 run,
                 work.experiment,
                 work.strategy,
-                training,
-                workers=work.workers,
+                partial(work.executor, training),
                 storage=storage,
                 attributes=prepared.attributes(),
                 on_progress=on_progress,
             )
-    frame = curve_frame(curve_rows(prepared, seen))
+    rows = curve_rows(prepared, seen)
+    if measure:
+        rows = _measured(output, prepared, rows)
+    frame = curve_frame(rows)
     values = {(o.candidate, o.seed_index): o.accuracy for o in seen}
     found = differences(frame, values)
     frame = with_differences(frame, found)
@@ -259,13 +297,26 @@ def _finish(output: Output, prepared: ScaleUp, run: Run, storage: str | None, tr
         save_pictures(run)
     write_page([run])
     shown: list[RenderableType] = [
-        rich_table(frame, (*CURVE_COLUMNS, *SCALING_COLUMNS)),
+        rich_table(frame, (*CURVE_COLUMNS, *SCALING_COLUMNS, *cost_columns(frame))),
         *growth_lines(frame),
         *comparison_lines(found, prepared.origin.name),
         *(law_lines(growth_laws(frame, values)) if values else ()),
     ]
     content = {"run": str(run.path), "networks": records(frame), "differences": found}
     output.result(content, *shown)
+
+
+def _measured(output: Output, prepared: ScaleUp, rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """The rows of the curve with what the networks really cost."""
+    from scaler.cost.measured import measured_costs
+    from scaler.training.device import resolve
+
+    device = str(resolve(prepared.work.settings.device).torch)
+    with output.progress("Measuring", len(rows)) as advance:
+        for row, network in zip(rows, prepared.networks, strict=True):
+            row |= measured_costs(network.native.spec, device)
+            advance()
+    return rows
 
 
 def _print_networks(output: Output, prepared: ScaleUp) -> None:

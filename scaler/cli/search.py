@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,6 +69,9 @@ def search(
     ] = False,
     device: options.Device = "auto",
     workers: options.Workers = None,
+    engine: options.Engine = "local",
+    ray_address: options.RayAddress = None,
+    gpus_per_training: options.GpusPerTraining = 1.0,
     storage: options.Storage = None,
     results: options.Results = Path("results"),
     name: options.Name = None,
@@ -81,6 +85,7 @@ def search(
 
     Example: scaler search --base effnet-b0 --budget 2x
     """
+    from scaler.execution.executors.engine import Engine
     from scaler.report.search_report import one_candidate, session_lines
     from scaler.scaling.budget import parse_count, parse_factor
     from scaler.search.session import fitted_before, prepare
@@ -88,6 +93,7 @@ def search(
     from scaler.search.workload import Settings
 
     output = Output(json, quiet)
+    where = Engine(options.engine_name(engine), ray_address, gpus_per_training)
     early.check(device=device, name=name, storage=storage, results=results)
     asked = read_space(space or _DEFAULT_SPACE).override(
         base=base, budget=budget, data=data, strategy=strategy, seeds=seeds, up_to=parse_factor(up_to)
@@ -99,7 +105,7 @@ def search(
         memory=parse_count(max_memory),
         latency=max_latency,
     )
-    settings = Settings(data_root, skip_unreadable, seed, device, workers, time_budget)
+    settings = Settings(data_root, skip_unreadable, seed, device, workers, time_budget, where)
     with output.working("Counting candidates and timing this machine"):
         session = prepare(asked, settings, fitted_before(results, name, asked, settings))
     for line in session_lines(session):
@@ -175,8 +181,7 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> N
             run,
             work.experiment,
             work.strategy,
-            work.training(run.path / CHECKPOINTS),
-            workers=work.workers,
+            partial(work.executor, work.training(run.path / CHECKPOINTS)),
             storage=storage,
             attributes=session.attributes(),
             on_progress=on_progress,

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-
 #: An image that claims more pixels than Pillow takes for honest is refused, not only warned of.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 

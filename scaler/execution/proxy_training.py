@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from scaler.data.dataset import DataSet
 from scaler.data.request import DataRequest
+from scaler.errors import UserError
 from scaler.execution.protocol import TrialSpec
 from scaler.networks.spec import NetworkSpec
 from scaler.seeds import derive
@@ -27,6 +29,7 @@ class ProxyTraining:
         seed: of the run; all others derive from it.
         device: as on the command line; ``cuda`` is shared out among workers.
         checkpoints: folder of the trainings in progress.
+        fingerprint: of the data that the run is about.
         on_test: report the test part at the last rung in place of the validation part. Only for networks
             that are no longer chosen among.
     """
@@ -38,10 +41,15 @@ class ProxyTraining:
     seed: int
     device: str
     checkpoints: Path
+    fingerprint: str
     on_test: bool = False
 
-    def __call__(self, trial: TrialSpec, on_epoch: Callable[[int], None] | None = None) -> list[Evaluation]:
-        """One evaluation for every rung up to the trial's."""
+    def __call__(self, spec: TrialSpec, on_epoch: Callable[[int], None] | None = None) -> list[Evaluation]:
+        """One evaluation for every rung up to the spec's.
+
+        Raises:
+            UserError: this machine has other data than the run.
+        """
         # Imported here: the parent process of a search plans and prints, and needs no torch.
         import torch
 
@@ -50,39 +58,52 @@ class ProxyTraining:
 
         # Sums in another order differ in the last bits: one thread, whatever the number of workers.
         torch.set_num_threads(1)
-        data, device = _load(self.request), resolve(self.device)
-        network, stops = self.networks[trial.candidate], self.rungs[: trial.rung + 1]
+        data, device = self._data(), resolve(self.device)
+        network, stops = self.networks[spec.candidate], self.rungs[: spec.rung + 1]
         evaluations = train(
             network,
             self.recipe,
             data,
-            self.seeds(trial),
+            self.seeds(spec),
             stops=stops,
             device=device,
-            checkpoint=self.checkpoint(trial),
+            checkpoint=self.checkpoint(spec),
             on_epoch=on_epoch,
         )
         if self.on_test and stops[-1] == self.rungs[-1] and not evaluations[-1].diverged:
-            evaluations[-1] = self._tested(trial, data, evaluations[-1])
+            evaluations[-1] = self._tested(spec, data, evaluations[-1])
         return evaluations
 
-    def seeds(self, trial: TrialSpec) -> TrainingSeeds:
+    def seeds(self, spec: TrialSpec) -> TrainingSeeds:
         """Weights of its own; the order of the images is shared by all candidates of a seed index."""
         return TrainingSeeds(
-            weights=derive(self.seed, "weights", trial.seed_index, trial.candidate),
-            order=derive(self.seed, "order", trial.seed_index),
+            weights=derive(self.seed, "weights", spec.seed_index, spec.candidate),
+            order=derive(self.seed, "order", spec.seed_index),
         )
 
-    def checkpoint(self, trial: TrialSpec) -> Path:
+    def checkpoint(self, spec: TrialSpec) -> Path:
         """Where the training of a candidate and a seed index stands."""
-        return self.checkpoints / f"{trial.candidate}-{trial.seed_index}.pt"
+        return self.checkpoints / f"{spec.candidate}-{spec.seed_index}.pt"
 
-    def _tested(self, trial: TrialSpec, data: DataSet, last: Evaluation) -> Evaluation:
+    def checkpointed(self, folder: Path) -> ProxyTraining:
+        """The same with its checkpoints in another folder."""
+        return replace(self, checkpoints=folder)
+
+    def _data(self) -> DataSet:
+        data = _load(self.request)
+        if data.fingerprint != self.fingerprint:
+            raise UserError(
+                f"{socket.gethostname()} has other data for '{self.request.name}' than the run "
+                f"(fingerprint {data.fingerprint[:12]}, not {self.fingerprint[:12]}): copy the run's there."
+            )
+        return data
+
+    def _tested(self, spec: TrialSpec, data: DataSet, last: Evaluation) -> Evaluation:
         from scaler.training.device import resolve
         from scaler.training.trainer import evaluate, trained
 
-        network, device = self.networks[trial.candidate], resolve(self.device)
-        weights = trained(network, self.recipe, data, self.checkpoint(trial)).to(device.torch)
+        network, device = self.networks[spec.candidate], resolve(self.device)
+        weights = trained(network, self.recipe, data, self.checkpoint(spec)).to(device.torch)
         accuracy, loss = evaluate(weights, data, "test", network.resolution, device)
         return replace(last, accuracy=accuracy, loss=loss)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from scaler.execution.executors.executor import Executor
 from scaler.execution.protocol import Experiment, Observation, Strategy
-from scaler.execution.proxy_training import ProxyTraining
 from scaler.execution.scheduler import OnProgress, search
-from scaler.execution.study import Study, StudyAddress
+from scaler.execution.study import Study
 from scaler.execution.trials_table import FORMATS, TRIALS_FILE, trials_table
 from scaler.runs import Run
 
@@ -21,9 +24,8 @@ def run_trials(
     run: Run,
     experiment: Experiment,
     strategy: Strategy,
-    training: ProxyTraining,
+    start: Callable[[], Executor],
     *,
-    workers: int,
     storage: str | None,
     attributes: Sequence[Mapping[str, Any]],
     on_progress: OnProgress,
@@ -34,8 +36,7 @@ def run_trials(
         run: its directory gets ``trials.csv`` and, without ``storage``, the study.
         experiment: what is compared.
         strategy: decides what is trained.
-        training: the unit of work.
-        workers: processes.
+        start: gives who runs the trainings.
         storage: URL of a database for the study; None keeps it in ``study.log``.
         attributes: of each candidate, for whoever looks at the study.
         on_progress: told of the training FLOPs done and planned.
@@ -43,24 +44,25 @@ def run_trials(
     Raises:
         MachineError: a training failed again and again, or the disk is full.
     """
-    address = StudyAddress(storage or str(run.path / "study.log"), run.name)
-    study = Study.create(address, json.dumps(dict(run.configuration), sort_keys=True))
     run.file(f"{CHECKPOINTS}/.keep").touch()
+    configuration = json.dumps(dict(run.configuration), sort_keys=True)
 
     def keep(seen: Sequence[Observation]) -> None:
         run.write_csv(TRIALS_FILE, trials_table(seen), FORMATS)
 
-    seen = search(
-        experiment,
-        strategy,
-        training,
-        study,
-        workers=workers,
-        environments=_environments(training.device, workers),
-        attributes=attributes,
-        on_progress=on_progress,
-        on_batch=keep,
-    )
+    with (
+        ended_by_sigterm(),
+        Study.open(storage or str(run.path / "study.log"), run.name, configuration) as study,
+    ):
+        seen = search(
+            experiment,
+            strategy,
+            start(),
+            study,
+            attributes=attributes,
+            on_progress=on_progress,
+            on_batch=keep,
+        )
     keep(seen)
     return seen
 
@@ -70,11 +72,18 @@ def drop_checkpoints(run: Run) -> None:
     shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)
 
 
-def _environments(device: str, workers: int) -> list[dict[str, str]]:
-    """Which GPU each worker sees: they are shared out in turn when the device is left open."""
-    import torch
+@contextlib.contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Have SIGTERM (of Slurm, of Kubernetes) end a search as Ctrl-C does: within its grace, all in order."""
 
-    if device not in ("auto", "cuda") or not torch.cuda.is_available():
-        return [{} for _ in range(workers)]
-    gpus = torch.cuda.device_count()
-    return [{"CUDA_VISIBLE_DEVICES": str(index % gpus)} for index in range(workers)]
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

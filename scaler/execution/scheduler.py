@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from scaler.errors import MachineError, UserError
+from scaler.execution.executors.executor import Executor, Failure, OnEpoch, Outcome
 from scaler.execution.plan import simulated_plan
 from scaler.execution.protocol import Experiment, Observation, Strategy, TrialSpec
-from scaler.execution.study import StoredTrial, Study, observations_of
+from scaler.execution.study import Study
 from scaler.execution.training_cost import highest_rungs, spent_flops
-from scaler.execution.worker_pool import TrainTrial, WorkerPool, work_once
+from scaler.execution.trials_table import observe
 
-#: A training that raised is tried so many times, and one whose process died.
-TRIES = {"error": 3, "lost": 2}
-#: Seconds between two looks at the study, and at workers that may have died on other machines.
-POLL, PATROL = 0.2, 5.0
-#: So many workers may die in a row without a training ending.
-DEATHS_IN_A_ROW = 5
+#: A training that raised is tried so many times. So many workers may die at one without an epoch gained.
+TRIES, DEATHS = 3, 3
+#: So many workers may die in a row without an epoch gained anywhere.
+DEATHS_IN_A_ROW = 8
+#: Seconds that the leader waits for the next training to end.
+PATIENCE = 1.0
 
 #: Told of the training FLOPs done, and of those of the whole search (an estimate until it is over).
 OnProgress = Callable[[float, float], None]
@@ -33,11 +33,9 @@ Known = Mapping[TrialSpec, Observation]
 def search(
     experiment: Experiment,
     strategy: Strategy,
-    train_trial: TrainTrial,
+    executor: Executor,
     study: Study,
     *,
-    workers: int = 1,
-    environments: Sequence[Mapping[str, str]] = (),
     attributes: Sequence[Mapping[str, Any]] = (),
     on_progress: OnProgress = lambda done, total: None,
     on_batch: OnBatch = lambda seen: None,
@@ -50,36 +48,36 @@ def search(
     Args:
         experiment: what is compared.
         strategy: decides what is trained.
-        train_trial: the unit of work. With one worker it runs in this process and is not pickled.
-        study: as :meth:`Study.create` gives it.
-        workers: processes on this machine, each with one thread for arithmetic.
-        environments: environment variables of each worker, e.g. which GPU it sees; none, or one entry each.
+        executor: runs the trainings; this function alone writes what comes of them.
+        study: as :meth:`~scaler.execution.study.Study.open` gives it.
         attributes: of each candidate, to be shown with its trials.
-        on_progress: called in this process at the start, and when a training has ended.
+        on_progress: called in this process at the start, and when an epoch or a training has ended.
         on_batch: called in this process when a batch has ended.
 
     Returns:
         What the strategy saw, by candidate, seed index and rung.
 
     Raises:
-        MachineError: a training failed three times, its process died twice, or the disk is full.
+        MachineError: a training failed again and again, or the disk is full.
         UserError: a training said so (an unreadable image, say).
     """
     total = simulated_plan(strategy, experiment, images=0).train_flops
     asked: list[TrialSpec] = []
-    if study.finished:
-        study.set_finished(False)
-    with _team(study, train_trial, list(environments) or [{}] * workers) as team:
-        runner = _Runner(experiment, study, team, attributes)
-        seen: list[Observation] = []
+    leader = _Leader(experiment, study, executor, attributes)
+    seen: list[Observation] = []
+    try:
         while batch := _next_batch(strategy, experiment, seen):
             asked += batch
             total = max(total, _flops(experiment, asked))
-            for known in runner.run(batch):
-                on_progress(_flops_done(experiment, asked, known), total)
-            seen = _told(asked, known)
+            for known, epochs in leader.run(batch):
+                on_progress(_flops_done(experiment, asked, known, epochs), total)
+            seen = _told(asked, leader.known)
             on_batch(seen)
-    study.set_finished(True)
+    except BaseException:
+        with contextlib.suppress(UserError, MachineError):  # what ends the search is told, not what follows
+            leader.stop()
+        raise
+    leader.stop()
     on_progress(_flops(experiment, asked), _flops(experiment, asked))
     return seen
 
@@ -124,8 +122,16 @@ def _flops(experiment: Experiment, asked: Iterable[TrialSpec]) -> float:
     return spent_flops(experiment, highest_rungs(asked))
 
 
-def _flops_done(experiment: Experiment, asked: Iterable[TrialSpec], known: Known) -> float:
-    return sum(_flops_behind(experiment, top, known) for top in _tops(asked))
+def _flops_done(
+    experiment: Experiment, asked: Iterable[TrialSpec], known: Known, epochs: Mapping[TrialSpec, int]
+) -> float:
+    """Training FLOPs behind all that was asked for; ``epochs`` of those that are under way."""
+
+    def done(top: TrialSpec) -> float:
+        behind = _flops_behind(experiment, top, known)
+        return max(behind, experiment.epoch_flops[top.candidate] * epochs.get(top, 0))
+
+    return sum(done(top) for top in _tops(asked))
 
 
 def _flops_behind(experiment: Experiment, spec: TrialSpec, known: Known) -> float:
@@ -139,123 +145,110 @@ def _flops_behind(experiment: Experiment, spec: TrialSpec, known: Known) -> floa
 # --- running a batch -------------------------------------------------------------------------------------
 
 
-class _Team(Protocol):
-    """Who does the work."""
-
-    def step(self, specs: int) -> list[int]:
-        """Work on, or let others work, for a moment, with so many specs left; exit codes of who died."""
-
-
-class _Alone:
-    """This process does the work."""
-
-    def __init__(self, study: Study, train_trial: TrainTrial) -> None:
-        self._study = study
-        self._train_trial = train_trial
-
-    def step(self, specs: int) -> list[int]:
-        if not work_once(self._study, self._train_trial):
-            time.sleep(POLL)
-        return []
-
-
-class _Pool:
-    """Worker processes do the work."""
-
-    def __init__(self, pool: WorkerPool) -> None:
-        self._pool = pool
-
-    def step(self, specs: int) -> list[int]:
-        return self._pool.wait(specs, POLL)
-
-
-@contextlib.contextmanager
-def _team(study: Study, train_trial: TrainTrial, environments: list[Mapping[str, str]]) -> Iterator[_Team]:
-    if len(environments) == 1:
-        yield _Alone(study, train_trial)
-        return
-    pool = WorkerPool(study.address, train_trial, environments)
-    try:
-        yield _Pool(pool)
-    finally:
-        pool.stop()
-        study.release_lost()
-
-
-class _Runner:
-    """Runs batches, and counts what fails."""
+class _Leader:
+    """Hands trainings out, writes what comes of them, and hands out again what was lost."""
 
     def __init__(
-        self, experiment: Experiment, study: Study, team: _Team, attributes: Sequence[Mapping[str, Any]]
+        self,
+        experiment: Experiment,
+        study: Study,
+        executor: Executor,
+        attributes: Sequence[Mapping[str, Any]],
     ) -> None:
         self._experiment = experiment
         self._study = study
-        self._team = team
+        self._executor = executor
         self._attributes = attributes
-        self._patrolled = time.monotonic()
-        self._deaths: list[int] = []
-        self._ended = 0
-        study.release_lost()
-        # What failed or was under way before this search was resumed does not count against it.
-        self._old = {t.number for t in study.trials() if t.status in ("failed", "running")}
+        #: What the study held, and what came since.
+        self.known = study.observations()
+        self._out: dict[TrialSpec, int] = {}
+        self._epochs: dict[TrialSpec, int] = {}
+        self._moved = False
+        self._failures: Counter[tuple[TrialSpec, str]] = Counter()
+        self._deaths = 0
+        study.fail_unfinished(Failure("lost", "the process that led the search ended"))
 
-    def run(self, batch: Sequence[TrialSpec]) -> Iterator[Known]:
-        """Run specs until all are done; yields what is known, first, and whenever that has grown.
+    def run(self, batch: Sequence[TrialSpec]) -> Iterator[tuple[Known, Mapping[TrialSpec, int]]]:
+        """Run specs until all are done; yields what is known and the epochs of the others, as they grow.
 
         Raises:
             MachineError, UserError: a spec cannot be done.
         """
-        size = -1
-        while True:
-            trials = self._study.trials()
-            known = observations_of(trials)
-            if len(known) != size:
-                size = len(known)
-                yield known
-            pending = [spec for spec in batch if _answer(spec, known) is None]
-            if not pending:
-                return
-            self._check(trials)
-            under_way = {trial.spec for trial in trials if trial.status in ("waiting", "running")}
-            if idle := [spec for spec in pending if spec not in under_way]:
-                idle.sort(key=lambda spec: self._order(spec, known))
-                self._study.enqueue(idle, self._experiment, self._attributes)
-            self._step(len(pending), sum(trial.status in ("complete", "failed") for trial in trials))
+        left = [spec for spec in batch if _answer(spec, self.known) is None]
+        left.sort(key=self._order, reverse=True)
+        yield self.known, self._epochs
+        while left or self._out:
+            while left and len(self._out) < self._executor.slots:
+                self._hand_out(left.pop())
+            ended = self._executor.wait(PATIENCE)
+            for spec, outcome in ended:
+                if not self._take_in(spec, outcome):
+                    left.append(spec)
+            if ended or self._moved:
+                self._moved = False
+                yield self.known, self._epochs
 
-    def _order(self, spec: TrialSpec, known: Known) -> tuple[float, TrialSpec]:
+    def stop(self) -> None:
+        """Leave nothing in the study that looks as if it went on."""
+        self._executor.close()
+        self._study.fail_unfinished(Failure("interrupted", "the search was interrupted"))
+
+    def _order(self, spec: TrialSpec) -> tuple[float, TrialSpec]:
         """The longest first, so that no worker is left alone with a long one at the end."""
         flops = self._experiment.epoch_flops[spec.candidate] * self._experiment.rungs[spec.rung]
-        return _flops_behind(self._experiment, spec, known) - flops, spec
+        return _flops_behind(self._experiment, spec, self.known) - flops, spec
 
-    def _step(self, pending: int, ended: int) -> None:
-        if ended != self._ended:
-            self._ended, self._deaths = ended, []
-        dead = self._team.step(pending)
-        self._deaths += dead
-        if len(self._deaths) >= DEATHS_IN_A_ROW:
-            raise MachineError(
-                f"workers die as soon as they start (exit code {dead[-1]}): "
-                "see whether memory is short, or try --workers 1 to see why."
-            )
-        if dead or time.monotonic() - self._patrolled > PATROL:
-            self._study.release_lost()
-            self._patrolled = time.monotonic()
+    def _hand_out(self, spec: TrialSpec) -> None:
+        shown = self._attributes[spec.candidate] if self._attributes else {}
+        self._out[spec] = self._study.start(spec, self._experiment, shown)
+        self._executor.submit(spec, self._on_epoch(spec))
 
-    def _check(self, trials: Iterable[StoredTrial]) -> None:
+    def _on_epoch(self, spec: TrialSpec) -> OnEpoch:
+        def on_epoch(epochs: int) -> None:
+            if epochs > self._epochs.get(spec, 0):
+                self._epochs[spec] = epochs
+                self._moved = True
+                self._deaths = self._failures[spec, "lost"] = 0
+
+        return on_epoch
+
+    def _take_in(self, spec: TrialSpec, outcome: Outcome) -> bool:
+        """Write what came of a training; false if it is to be done again."""
+        trial = self._out.pop(spec)
+        if not isinstance(outcome, Failure):
+            try:
+                observed = observe(spec, outcome)
+            except ValueError as error:
+                outcome = Failure("error", str(error))
+        if isinstance(outcome, Failure):
+            self._study.fail(trial, outcome)
+            self._judge(spec, outcome)
+            return False
+        self._study.complete(trial, outcome, observed)
+        for seen in observed:
+            self.known.setdefault(TrialSpec(seen.candidate, seen.seed_index, seen.rung), seen)
+        self._epochs.pop(spec, None)
+        self._deaths = 0
+        return True
+
+    def _judge(self, spec: TrialSpec, failure: Failure) -> None:
         """Give up on a spec that failed too often, or that no second try can mend."""
-        counts: Counter[tuple[TrialSpec, str]] = Counter()
-        for trial in trials:
-            if trial.failure is None or trial.number in self._old:
-                continue
-            kind, reason = trial.failure.kind, trial.failure.reason
-            if kind == "UserError":
-                raise UserError(reason)
-            if kind == "MachineError":
-                raise MachineError(reason)
-            counts[trial.spec, kind] += 1
-            if kind in TRIES and counts[trial.spec, kind] >= TRIES[kind]:
-                raise MachineError(
-                    f"training candidate {trial.spec.candidate} with seed index "
-                    f"{trial.spec.seed_index} failed {TRIES[kind]} times: {reason}. "
-                    "The same command goes on from here."
-                )
+        if failure.kind == "UserError":
+            raise UserError(failure.reason)
+        if failure.kind == "MachineError":
+            raise MachineError(failure.reason)
+        if failure.kind == "evicted":
+            return
+        self._failures[spec, failure.kind] += 1
+        failed = self._failures[spec, failure.kind]
+        if failed >= (DEATHS if failure.kind == "lost" else TRIES):
+            raise MachineError(
+                f"training candidate {spec.candidate} with seed index {spec.seed_index} failed {failed} "
+                f"times: {failure.reason}. The same command goes on from here."
+            )
+        self._deaths += failure.kind == "lost"
+        if self._deaths >= DEATHS_IN_A_ROW:
+            raise MachineError(
+                f"workers die one after the other ({failure.reason}): see whether memory is short, "
+                "or try --workers 1 to see why."
+            )

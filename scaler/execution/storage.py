@@ -1,68 +1,52 @@
-"""Where a study is kept: a journal in the run's directory, or a server that several machines reach."""
+"""Where a study is kept: a journal in the run's directory, or a database; and who may write it."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote, quote_plus
 
 import filelock
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
-from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from scaler.errors import MachineError, UserError
 from scaler.files import reported
 
-#: Seconds that a process waits for SQLite while others write.
-SQLITE_PATIENCE = 60
+T = TypeVar("T")
+
+#: Seconds that SQLite is waited for while others write, and a server that is gone.
+SQLITE_PATIENCE, SERVER_PATIENCE = 60.0, 300.0
+#: Seconds before a server is tried again, at first and at most.
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 
 
-class JournalLock:
-    """Guards a journal, and cuts off the half line that a full disk or a power cut may have left.
+class Leadership(Protocol):
+    """The right to write a study. It ends with the process that holds it, however that ends."""
 
-    In place of Optuna's own lock, which stays behind when its holder is killed and stops everybody for 30
-    seconds; the kernel frees this one.
-    """
-
-    def __init__(self, journal: Path) -> None:
-        self._journal = journal
-        self._lock = _file_lock(journal, ".write")
-
-    def acquire(self) -> bool:
-        self._lock.acquire()
-        mend(self._journal)
-        return True
+    def hold(self) -> None:
+        """Take it, or make sure that it is still held; raises UserError where another process has it."""
 
     def release(self) -> None:
-        self._lock.release()
+        """Leave it to others."""
 
 
-def mend(journal: Path) -> None:
-    """Cut a journal after its last whole line."""
-    if not journal.exists() or journal.stat().st_size == 0:
-        return
-    with journal.open("rb+") as file:
-        file.seek(-1, 2)
-        if file.read(1) == b"\n":
-            return
-        content = journal.read_bytes()
-        file.truncate(content.rfind(b"\n") + 1)
-
-
-def open_storage(address: str, *, create: bool) -> BaseStorage:
-    """Open the storage at a path (a journal) or a URL (``sqlite:///``, ``postgresql://``, ``redis://``).
-
-    Args:
-        address: path or URL.
-        create: make what is missing. One process does so before the others come: several that make
-            the tables of one database at the same time fail.
+def open_storage(address: str) -> BaseStorage:
+    """Open the storage at a path (a journal) or a URL (``sqlite:///``, ``postgresql+psycopg://``).
 
     Raises:
-        UserError: the address cannot be opened.
+        UserError: the address cannot be opened, or the journal is damaged.
         MachineError: the disk is full.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -70,55 +54,233 @@ def open_storage(address: str, *, create: bool) -> BaseStorage:
         path = Path(address)
         with reported(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            mend(path) if create else None
-            return JournalStorage(JournalFileBackend(address, lock_obj=JournalLock(path)))  # type: ignore[arg-type]
+            mend(path)
+            return JournalStorage(_Journal(address, lock_obj=_JournalLock(path)))  # type: ignore[arg-type]
     try:
-        if address.startswith("redis"):
-            return JournalStorage(JournalRedisBackend(address))
-        patience = {"connect_args": {"timeout": SQLITE_PATIENCE}} if address.startswith("sqlite") else {}
-        return get_storage(
-            RDBStorage(address, patience, skip_compatibility_check=not create, skip_table_creation=not create)
+        options = (
+            {"connect_args": {"timeout": SQLITE_PATIENCE}} if _file(address) else {"pool_pre_ping": True}
         )
+        return RDBStorage(address, options)
     # Every driver has its own errors for what the user gets wrong here.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
-            f"--storage {_hidden(address)} cannot be opened ({_hidden(reason)}): give a path, or a URL "
-            "such as postgresql://user@host/database, and install what it needs."
-        ) from error
+            f"--storage {hidden(address, address)} cannot be opened ({hidden(reason, address)}): give a "
+            "path, or a URL such as postgresql+psycopg://user@host/database, and install what it needs "
+            "(pip install 'compound-scaler[postgres]')."
+        ) from None
 
 
-def claim_lock(address: str) -> contextlib.AbstractContextManager[object]:
-    """What keeps two processes from claiming the same trial. Servers see to that themselves."""
-    if "://" not in address:
-        return _file_lock(Path(address), ".claim")
-    if address.startswith("sqlite"):
-        database = make_url(address).database
-        if database and database != ":memory:":
-            return _file_lock(Path(database), ".claim")
-    return contextlib.nullcontext()
-
-
-@contextlib.contextmanager
-def storage_errors(address: str) -> Iterator[None]:
-    """Turn a storage's failures into one sentence.
+def persistently(address: str, leadership: Leadership, operation: Callable[[], T]) -> T:
+    """Do something with a storage. A server that is gone is waited for: trainings go on meanwhile.
 
     Raises:
-        MachineError: the disk is full, or the server is gone.
+        MachineError: the disk is full, or the server stays away.
+        UserError: another process took the study over meanwhile.
     """
-    try:
-        with reported(Path(address)):
+    end, pause = time.monotonic() + SERVER_PATIENCE, SHORTEST_PAUSE
+    while True:
+        try:
+            with reported(_file(address) or Path(hidden(address, address))):
+                return operation()
+        except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+            cause = error if isinstance(error, SQLAlchemyError) else error.__cause__
+            gone = isinstance(cause, (OperationalError, InterfaceError)) and not _file(address)
+            if not gone or time.monotonic() > end:
+                reason = " ".join(str(getattr(cause, "orig", None) or cause or error).split())[:200]
+                where = hidden(address, address)
+                raise MachineError(f"the study at {where} failed: {hidden(reason, address)}.") from None
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+        with contextlib.suppress(SQLAlchemyError):
+            leadership.hold()
+
+
+def together(storage: BaseStorage) -> contextlib.AbstractContextManager[None]:
+    """Write what follows at once, where the storage can: attributes and curves, which nobody waits for."""
+    journal = getattr(storage, "_backend", None)
+    return journal.together() if isinstance(journal, _Journal) else contextlib.nullcontext()
+
+
+def leadership(address: str, name: str) -> Leadership:
+    """The right to write the study of that name; of databases other than SQLite and PostgreSQL, all may."""
+    if path := _file(address):
+        return _OfFile(path, name)
+    if address.startswith("postgres"):
+        return _OfServer(address, name)
+    return _OfAll()
+
+
+def hidden(message: str, address: str) -> str:
+    """A message about an address, without the address's password."""
+    found = [r"(?<=://)([^:/@\s]*):[^/\s]+@", r"(?i)(password=)[^&\s]+"]
+    message = re.sub(found[0], r"\1:***@", re.sub(found[1], r"\1***", message))
+    for secret in _secrets(address):
+        message = message.replace(secret, "***")
+    return message
+
+
+def _secrets(address: str) -> Iterator[str]:
+    with contextlib.suppress(ArgumentError, ValueError):
+        url = make_url(address)
+        for secret in (url.password, url.query.get("password")):
+            if isinstance(secret, str) and secret:
+                yield from (secret, quote(secret, safe=""), quote_plus(secret))
+
+
+def _file(address: str) -> Path | None:
+    """The file behind an address, if it is one."""
+    if "://" not in address:
+        return Path(address)
+    if not address.startswith("sqlite"):
+        return None
+    return Path(make_url(address).database or ":memory:")
+
+
+# --- one leader ------------------------------------------------------------------------------------------
+
+
+class _OfAll:
+    def hold(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
+
+class _OfFile:
+    """A lock that the kernel frees."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._name = name
+        self._lock = filelock.FileLock(path.with_name(f".{path.name}.{name}.leader"), timeout=0)
+
+    def hold(self) -> None:
+        if self._lock.is_locked:
+            return
+        with reported(Path(self._lock.lock_file)):
+            try:
+                self._lock.acquire()
+            except filelock.Timeout:
+                raise _taken(self._name) from None
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+class _OfServer:
+    """An advisory lock of PostgreSQL, which ends with the connection that holds it."""
+
+    def __init__(self, address: str, name: str) -> None:
+        self._name = name
+        digest = hashlib.sha256(f"scaler {name}".encode()).digest()
+        self._key = int.from_bytes(digest[:8], "big", signed=True)
+        url: URL = make_url(address)
+        self._engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        self._connection: Connection | None = None
+
+    def hold(self) -> None:
+        try:
+            if self._connection is not None:
+                self._connection.execute(text("SELECT 1"))
+                return
+        except SQLAlchemyError:
+            self.release()
+        connection = self._engine.connect()
+        if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": self._key}):
+            connection.close()
+            raise _taken(self._name)
+        self._connection = connection
+
+    def release(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(SQLAlchemyError):
+                connection.close()
+
+
+def _taken(name: str) -> UserError:
+    return UserError(
+        f"the study '{name}' is being written by another process: wait for it, stop it, or choose another "
+        "--name."
+    )
+
+
+# --- journals --------------------------------------------------------------------------------------------
+
+
+class _Journal(JournalFileBackend):
+    """A journal that can write several records at once: each write waits for the disk."""
+
+    _held: list[dict[str, Any]] | None = None
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        if self._held is None:
+            super().append_logs(logs)
+        else:
+            self._held += logs
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        self._held = []
+        try:
             yield
-    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
-        cause = error.__cause__ or error
-        reason = " ".join(str(cause).split())[:200]
-        raise MachineError(f"the study at {_hidden(address)} failed: {_hidden(reason)}") from error
+        finally:
+            held, self._held = self._held, None
+        super().append_logs(held)
 
 
-def _file_lock(path: Path, ending: str) -> filelock.BaseFileLock:
-    return filelock.FileLock(path.with_name(f".{path.name}{ending}"), poll_interval=0.005)
+class _JournalLock:
+    """Guards a journal that several studies may share, and mends what a full disk left half-written.
+
+    In place of Optuna's own lock, which stays behind when its holder is killed and stops everybody for 30
+    seconds; the kernel frees this one.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+        self._lock = filelock.FileLock(journal.with_name(f".{journal.name}.write"), poll_interval=0.005)
+
+    def acquire(self) -> bool:
+        self._lock.acquire()
+        with self._journal.open("rb") as file:
+            empty = file.seek(0, 2) == 0
+            whole = empty or (file.seek(-1, 2), file.read(1))[1] == b"\n"
+        if not whole:
+            mend(self._journal)
+        return True
+
+    def release(self) -> None:
+        self._lock.release()
 
 
-def _hidden(text: str) -> str:
-    """Without passwords."""
-    return re.sub(r"://([^:/@\s]*):[^@\s]+@", r"://\1:***@", text)
+def mend(journal: Path) -> None:
+    """Cut off what a power cut or a full disk left at a journal's end.
+
+    Raises:
+        UserError: a line in its midst is damaged, and the trials after it cannot be told from one another.
+    """
+    if not journal.exists():
+        return
+    good, damaged, number = 0, 0, 0
+    with journal.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not (line.endswith(b"\n") and _is_record(line)):
+                damaged = damaged or number
+            elif damaged:
+                raise UserError(
+                    f"line {damaged} of {journal} is damaged: put back a copy of the file, or remove it to "
+                    "train anew."
+                )
+            else:
+                good += len(line)
+    if damaged:
+        with journal.open("rb+") as file:
+            file.truncate(good)
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False

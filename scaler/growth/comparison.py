@@ -66,7 +66,8 @@ def differences(curve: pd.DataFrame, values: Mapping[tuple[int, int], float]) ->
     place = {training: index for index, training in enumerate(fit.candidates)}
     chosen = str(curve["policy"].iloc[0])
     trained = curve[curve["training"].isin(list(place)) & (curve["phi"] != 0)]
-    at = {(str(r.policy), float(r.phi)): place[int(r.training)] for r in trained.itertuples()}
+    columns = (trained["policy"], trained["phi"].astype(float), trained["training"].astype(int))
+    at = {(str(policy), phi): place[training] for policy, phi, training in zip(*columns, strict=True)}
     found: list[Difference] = []
     for other in dict.fromkeys(policy for policy, _ in at if policy != chosen):
         pairs = [

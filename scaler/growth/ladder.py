@@ -120,9 +120,9 @@ def grow(policy: Policy, phi: float, rungs: Rungs) -> tuple[Realised, Realised]:
     if phi == 0:
         return rungs.native.realise(NO_CHANGE), rungs.proxy.realise(NO_CHANGE)
     target = rungs.at(phi)
-    native = rungs.native.realise(policy.native.at(phi))
+    native = rungs.native.realise(policy.multipliers(phi))
     if not target.met_by(native):
-        asked = along(Coefficients(*astuple(policy.native.at(phi))), rungs.native, target.ratio)
+        asked = along(Coefficients(*astuple(policy.multipliers(phi))), rungs.native, target.ratio)
         native = native_near(rungs.native, asked.multipliers, target)
     return native, proxy_of(native, rungs.proxy, target)
 

@@ -24,5 +24,7 @@ def growth_laws(curve: pd.DataFrame, values: Mapping[tuple[int, int], float]) ->
         if isinstance(noise, NoLaw):
             laws[policy] = noise
         else:
-            laws[policy] = fit_growth(own["flops"].astype(float), own["accuracy"].astype(float), noise)
+            laws[policy] = fit_growth(
+                own["flops"].to_numpy(float).tolist(), own["accuracy"].to_numpy(float).tolist(), noise
+            )
     return laws

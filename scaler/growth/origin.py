@@ -9,7 +9,7 @@ from typing import Any
 
 from scaler.cost.exponents import measure
 from scaler.errors import UserError
-from scaler.growth.policies import COMPARABLE, COMPOUND, OWN, PUBLISHED_NAME, in_direction
+from scaler.growth.policies import COMPARABLE, COMPOUND, OWN, PUBLISHED_NAME, in_direction, law_path
 from scaler.runs import Run, all_runs, load_run
 from scaler.scaling.multipliers import PUBLISHED, Coefficients
 from scaler.scaling.shares import Exponents, shares_of
@@ -92,11 +92,11 @@ def find_search(results: Path, name: str | None, base: str | None) -> Run | None
     return run
 
 
-def origin_of(result: SearchResult, search: str) -> Origin:
-    """What a finished search found, by the name of its run."""
+def origin_of(result: SearchResult, search: str, *, along_law: bool = False) -> Origin:
+    """What a finished search found, by the name of its run; ``along_law`` follows the law's own path."""
     return Origin(
         COMPOUND,
-        result.chosen,
+        law_path(result) if along_law else result.chosen,
         result.budget_ratio,
         {name: result.policies[c] for name, c in _CANDIDATES.items() if c in result.policies},
         result.space,

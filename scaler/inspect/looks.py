@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -11,13 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scaler.data.dataset import DataSet
+from scaler.growth.policies import COMPOUND, OWN, PUBLISHED_NAME
 from scaler.inspect.cam import Method, class_maps, method_for
 from scaler.inspect.focus import Focus, focus, on_object
 from scaler.inspect.images import UNKNOWN, Images, probabilities
 from scaler.inspect.subjects import Subject, prepared
+from scaler.networks.scale import effective
 
-#: Policies that the article's claim is about, whichever a run has.
-_COMPOUND = ("compound", "published")
+#: Policies that the article's claim is about; the first that a run has.
+CHOSEN = (COMPOUND, OWN, PUBLISHED_NAME)
+
+#: A multiplier that differs from 1 by less is rounding.
+_GROWN = 0.01
 
 
 @dataclass(frozen=True)
@@ -79,12 +84,15 @@ def compare_focus(looks: Sequence[Look], masks: NDArray[np.float32]) -> Focus:
         masks: ``[N, S, S]``, NaN where no object is known.
     """
     shares = {one.subject.name: on_object(one.maps, masks) for one in looks}
-    chosen = next((name for name in _COMPOUND if name in shares), "")
+    chosen = next((name for name in CHOSEN if name in shares), "")
     return focus(shares, masks.mean(axis=(1, 2)).astype(np.float64), chosen)
 
 
-def same_network(subjects: Sequence[Subject], chosen: str) -> str:
-    """The single dimension that ``chosen`` is, if a search chose one; else nothing."""
+def single_dimension(subjects: Sequence[Subject], chosen: str) -> str:
+    """The only dimension in which ``chosen`` is larger than the base, if it is one; else nothing."""
     specs = {subject.name: subject.native for subject in subjects}
-    others = [name for name in specs if name not in (chosen, "base")]
-    return next((name for name in others if chosen in specs and specs[name] == specs[chosen]), "")
+    if chosen not in specs or "base" not in specs:
+        return ""
+    multipliers = asdict(effective(specs[chosen], specs["base"]))
+    grown = [dimension for dimension, value in multipliers.items() if abs(value - 1) > _GROWN]
+    return grown[0] if len(grown) == 1 else ""

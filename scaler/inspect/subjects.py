@@ -17,6 +17,7 @@ from scaler.data.dataset import DataSet
 from scaler.data.request import DataRequest
 from scaler.errors import UserError
 from scaler.growth.export import FOLDER, load
+from scaler.growth.policies import COMPOUND, OWN, PUBLISHED_NAME, SINGLE
 from scaler.networks.build import Network, build
 from scaler.networks.registry import base
 from scaler.networks.spec import NetworkSpec
@@ -29,8 +30,8 @@ from scaler.training.recipe import Recipe
 #: Mean and deviation of ImageNet's images, by which torchvision and most of timm prepare theirs, in bytes.
 IMAGENET = Normalisation((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 
-#: The order of figure 7 in Tan & Le (2019); other policies follow.
-ORDER = ("base", "depth", "width", "resolution", "compound")
+#: Base, single dimensions, compound: the order of figure 7 in Tan & Le (2019).
+ORDER = ("base", "d1_w8_r1", *SINGLE, PUBLISHED_NAME, OWN, COMPOUND)
 
 _PROXY = "-proxy"
 
@@ -102,10 +103,10 @@ def of_run(
         raise UserError(
             f"{run.path} has no trained network of {missing[0]} at phi = {chosen:g}; it has {_listed(there)}"
         )
-    if with_base and chosen != 0 and ("base", 0.0) in there:
-        wanted = ["base", *wanted]
     if not wanted:
         raise UserError(f"{run.path} has no trained network at phi = {chosen:g}; it has {_listed(there)}")
+    if with_base and chosen != 0 and ("base", 0.0) in there:
+        wanted = ["base", *wanted]
     return [_subject(run, policy, 0.0 if policy == "base" else chosen) for policy in wanted]
 
 

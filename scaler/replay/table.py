@@ -113,6 +113,12 @@ def read_table(path: Path) -> Table:
     frame = _read_run(path) if path.is_dir() else read_csv(path, COLUMNS, _OLDER)
     if "kind" not in frame:
         frame = frame.assign(kind="candidate", network=frame["candidate"].astype(str))
+    if wrong := set(frame["kind"]) - set(KINDS):
+        raise UserError(
+            f"{path}: column kind holds {min(map(str, wrong))!r}; it is one of {', '.join(KINDS)}"
+        )
+    for column in (c for c in _OCTAVES if c in frame):
+        _check_there(path, frame, column)
     frame = frame.reindex(columns=[*frame.columns, *(c for c in _OCTAVES if c not in frame)])
     for column in sorted(set(COLUMNS) - {"loss", *_SHARES}):
         _check_there(path, frame, column)
@@ -120,10 +126,6 @@ def read_table(path: Path) -> Table:
         _check_there(path, frame[frame["kind"] != "off"], column)
     if frame.empty or not (frame["kind"] == "candidate").any():
         raise UserError(f"{path} holds no training of a candidate")
-    if wrong := set(frame["kind"]) - set(KINDS):
-        raise UserError(
-            f"{path}: column kind holds {min(map(str, wrong))!r}; it is one of {', '.join(KINDS)}"
-        )
     numbers = [*COLUMNS, *_OCTAVES]
     return _to_table(path, frame.astype(dict.fromkeys(numbers, float)))
 

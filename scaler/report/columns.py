@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from scaler.curves.pareto import Objective, front
+from scaler.curves.pareto import Objective, front, is_objective
 from scaler.scaling.budget import format_count
 from scaler.scaling.shares import Shares
 from scaler.search.candidates.candidate import Candidate, LeftOut
@@ -121,7 +121,7 @@ SCALING_COLUMNS = (
 )
 
 #: Cost columns that are measured on request, by the beginning of their names: header and format.
-_MEASURED = {
+_MEASURED: dict[str, tuple[str, Callable[[float], str]]] = {
     "memory_training": ("train MiB", lambda value: f"{value / 2**20:.0f}"),
     "memory_inference": ("infer MiB", lambda value: f"{value / 2**20:.0f}"),
     "latency_ms": ("ms", lambda value: f"{value:.3g}"),
@@ -130,9 +130,17 @@ _MEASURED = {
 }
 
 
+def cost_columns(frame: pd.DataFrame) -> tuple[Column, ...]:
+    """Columns of the costs that a table holds beyond the counts."""
+    known = {column.name for column in (*CURVE_COLUMNS, *SCALING_COLUMNS)}
+    return tuple(
+        cost_column(str(name)) for name in frame if is_objective(str(name)) and str(name) not in known
+    )
+
+
 def cost_column(name: str) -> Column:
     """A column for a cost that a table holds beyond the counts."""
-    title, said = _MEASURED.get(name, (name, lambda value: f"{value:.4g}"))
+    title, said = _MEASURED.get(name, (name, "{:.4g}".format))
     return Column(name, title, float, lambda row: "" if _missing(row[name]) else said(row[name]), varied=True)
 
 

@@ -41,7 +41,7 @@ def draw_curve(
         frame: columns of ``curve.csv``; networks without an accuracy are left out.
         caption: what the accuracies are: data, proxy, seeds.
         part: of the data that the accuracy is measured on, for the axis.
-        laws: growth laws by policy; a band shows where each believes the accuracy to be.
+        laws: growth laws by policy; a band shows where each lets another measurement be expected.
     """
     figure, axes = new_figure(5.6, f"Accuracy of {_bases(frame)} as it grows", caption)
     lines = list(policies(frame))
@@ -101,12 +101,12 @@ def _draw_policy(axes: Axes, own: pd.DataFrame, colour: str, marker: str, chosen
         words = (
             f"{name}: {percent(row['accuracy'], error / 100 or None)} %, {format_count(row['flops'])} FLOPs"
         )
-        tip(axes, row["flops"], 100 * row["accuracy"], words)
+        tip(axes, (row["flops"], 100 * row["accuracy"]), words)
 
 
 def _draw_band(axes: Axes, law: GrowthLaw, colour: str, chosen: bool) -> None:
     flops = np.geomspace(law.smallest, law.largest, 40)
-    found = [law.accuracy(float(value)) for value in flops]
+    found = [law.accuracy(float(value), measured=True) for value in flops]
     low, high = ([100 * getattr(one, end) for one in found] for end in ("low", "high"))
     axes.fill_between(flops, low, high, color=colour, alpha=0.16 if chosen else 0.08, linewidth=0, zorder=1)
 

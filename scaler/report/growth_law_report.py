@@ -21,7 +21,7 @@ def law_lines(laws: Laws) -> Iterator[str]:
     for policy, law in laws.items():
         if isinstance(law, NoLaw):
             continue
-        last, twice = law.accuracy(law.largest), law.accuracy(2 * law.largest)
+        last, twice = law.accuracy(law.largest), law.accuracy(2 * law.largest, measured=True)
         yield (
             f"{policy}: one doubling more, to {format_count(2 * law.largest)} FLOPs, is expected to reach "
             f"{_percent(twice)} after {100 * last.middle:.1f} (law of the error, {CONFIDENCE:.0%} bounds)"
@@ -47,7 +47,7 @@ def predict(laws: Laws, flops: str, base_flops: float) -> list[dict[str, Any]]:
                 f"which says nothing beyond {format_count(law.reach)}"
             )
         else:
-            found = law.accuracy(wanted)
+            found = law.accuracy(wanted, measured=True)
             beyond = wanted > 1.03 * law.largest
             rows.append({"policy": policy, "flops": wanted, **_fields("accuracy", found), "beyond": beyond})
     if not rows:

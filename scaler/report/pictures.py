@@ -11,19 +11,22 @@ from matplotlib.figure import Figure
 from scaler.errors import UserError
 from scaler.files import reported, write_bytes
 from scaler.growth.law import growth_laws
+from scaler.networks.yaml_spec import read
 from scaler.report.captions import caption
 from scaler.report.curve_plot import draw_curve
+from scaler.report.doubling_plot import draw_doublings
 from scaler.report.growth_law_report import Laws
 from scaler.report.history_plot import draw_history
 from scaler.report.run_tables import (
     CANDIDATES,
     CURVE,
     TRIALS,
-    read_best_set,
+    read_answer,
     read_candidates,
     read_scaling,
     read_trials,
 )
+from scaler.report.stages_plot import draw_stages
 from scaler.report.style import Format, rendered
 from scaler.report.trial_means import at_highest_rung, means
 from scaler.report.triangle_plot import draw_triangle
@@ -34,7 +37,8 @@ _CURVE_PART = "test"
 
 
 def pictures(run: Run) -> Iterator[tuple[str, Figure]]:
-    """The pictures that a run's tables give, each with its name: ``curve``, ``triangle``, ``history``.
+    """The pictures that a run's tables give, each with its name: ``curve``, ``stages``;
+    ``triangle``, ``doublings``, ``history``.
 
     Raises:
         UserError: there is no table to draw, or one cannot be read.
@@ -45,6 +49,7 @@ def pictures(run: Run) -> Iterator[tuple[str, Figure]]:
     if (run.path / CURVE).is_file():
         frame, values = read_scaling(run)
         yield "curve", curve_picture(run, frame, growth_laws(frame, values) if values else {})
+        yield from _stages(run, frame)
     if searched:
         yield from _search_pictures(run)
 
@@ -69,12 +74,27 @@ def curve_picture(run: Run, frame: pd.DataFrame, laws: Laws) -> Figure:
     return draw_curve(frame, text, _CURVE_PART, laws)
 
 
+def _stages(run: Run, frame: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
+    """Cost by stage of the base and of the chosen policy's largest network, where their specs are there."""
+    chosen = frame[(frame["policy"] == frame["policy"].iloc[0]) | (frame["phi"] == 0)]
+    ends = (chosen.loc[chosen["phi"].abs().idxmin()], chosen.loc[chosen["phi"].abs().idxmax()])
+    files = {str(row["network"]): run.path / "networks" / f"{row['network']}.yaml" for row in ends}
+    if len(files) > 1 and all(file.is_file() for file in files.values()):
+        specs = {name: read(file) for name, file in files.items()}
+        if all(spec.stages for spec in specs.values()):
+            yield "stages", draw_stages(specs)
+
+
 def _search_pictures(run: Run) -> Iterator[tuple[str, Figure]]:
     candidates, trials = read_candidates(run), read_trials(run)
     text = caption(run.configuration, "validation", at_highest_rung(means(trials))["seeds"])
     named = candidates[candidates["candidate"].notna()]
     names = {int(row["candidate"]): str(row["network"]) for _, row in named.iterrows()}
     ids = {name: candidate for candidate, name in names.items()}
-    best_set = [ids[name] for name in read_best_set(run) if name in ids]
-    yield "triangle", draw_triangle(candidates, trials, text, best_set)
+    answer = read_answer(run)
+    best_set = [ids[name] for name in (answer.best_set if answer else ()) if name in ids]
+    law = answer.law if answer else None
+    yield "triangle", draw_triangle(candidates, trials, text, best_set, law)
+    if answer:
+        yield "doublings", draw_doublings(answer.law.gains, answer.base, text)
     yield "history", draw_history(trials, names, text, best_set)

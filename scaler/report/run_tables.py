@@ -24,7 +24,7 @@ from scaler.report.columns import (
 )
 from scaler.report.trial_means import at_highest_rung, means
 from scaler.runs import RUN_FILE, Run, load_run, newest_finished
-from scaler.search.result import COEFFICIENTS_FILE, read_result
+from scaler.search.result import COEFFICIENTS_FILE, SearchResult, read_result
 
 CURVE, CANDIDATES, TRIALS = "curve.csv", "candidates.csv", "trials.csv"
 
@@ -101,13 +101,13 @@ def read_scaling(run: Run) -> tuple[pd.DataFrame, dict[tuple[int, int], float]]:
     return curve, accuracies(read_trials(run))
 
 
-def read_best_set(run: Run) -> tuple[str, ...]:
-    """Names of the candidates that cannot be told from the best, the chosen one first; none before the end.
+def read_answer(run: Run) -> SearchResult | None:
+    """The answer of a search; none before the end.
 
     Raises:
         UserError: the answer cannot be read.
     """
-    return read_result(run).best_set if (run.path / COEFFICIENTS_FILE).is_file() else ()
+    return read_result(run) if (run.path / COEFFICIENTS_FILE).is_file() else None
 
 
 def network_table(run: Run) -> pd.DataFrame:

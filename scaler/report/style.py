@@ -6,7 +6,7 @@ import io
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 import matplotlib
@@ -77,10 +77,18 @@ def new_figure(height: float, title: str, caption: str) -> tuple[Figure, Axes]:
     return figure, figure.add_axes((0.085, 0.68 / height, 0.74, (body - 0.68) / height))
 
 
-def tip(axes: Axes, x: float, y: float, words: str) -> None:
-    """Let a point (data coordinates) say its numbers in a page; in a picture nothing is seen of it."""
+def tip(axes: Axes, where: Iterable[float], words: str) -> None:
+    """Let a point (in the axes' own coordinates) say its numbers in a page; in a picture it is not seen."""
     number = len(axes.collections)
-    axes.scatter([x], [y], s=220, alpha=0, color=SOFT, zorder=9, gid=f"{TIP}{quote(words)}~{number}")
+    scatter: Any = axes.scatter  # of two coordinates, or of three in a triangle
+    scatter(
+        *([value] for value in where),
+        s=220,
+        alpha=0,
+        color=SOFT,
+        zorder=9,
+        gid=f"{TIP}{quote(words)}~{number}",
+    )
 
 
 def plain(axes: Axes) -> None:

@@ -6,25 +6,27 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any
 
+import mpltern  # noqa: F401  (gives matplotlib the projection "ternary")
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from scaler.report.style import FAINT, INK, SOFT, new_figure, tip
 from scaler.report.trial_means import at_highest_rung, at_shared_rung, means
-from scaler.scaling.shares import PUBLISHED_SHARES
+from scaler.scaling.shares import PUBLISHED_SHARES, Shares
+from scaler.search.inference.law_summary import LEVEL, LawSummary
 
-#: Corners of the triangle: depth at the top, width at the left, resolution at the right.
-_CORNERS = np.array([[0.5, np.sqrt(0.75)], [0.0, 0.0], [1.0, 0.0]])
+Array = NDArray[np.float64]
+
 _SHARES = ["share_depth", "share_width", "share_resolution"]
 _COLOURS = "viridis"
 _PUBLISHED = "#D55E00"
 #: Area of a dot (points squared) that was trained to the end; of those stopped at the first rung.
-_LARGEST, _SMALLEST = 230.0, 90.0
+_LARGEST, _SMALLEST = 130.0, 50.0
 
 
 def draw_triangle(
@@ -32,40 +34,70 @@ def draw_triangle(
     trials: pd.DataFrame,
     caption: str,
     best_set: Sequence[int] = (),
+    law: LawSummary | None = None,
 ) -> Figure:
-    """Candidates as dots in the triangle of shares.
+    """Candidates as dots in the triangle of shares, over the map of what the law believes.
 
-    Colour is the mean validation accuracy at the highest rung that all candidates reached, for accuracies
-    after trainings of different length do not compare; size grows with the rung that a candidate reached.
+    The map is the worth of every direction, below the best; the line round its best part holds the best
+    shares at the largest size. Without a law the dots are coloured by the mean validation accuracy at the
+    highest rung that all candidates reached, for trainings of different length do not compare. Dots grow
+    with the rung that a candidate reached.
 
     Args:
         candidates: the table of ``candidates.csv``; points left out are small grey crosses.
         trials: the table of ``trials.csv``; candidates without a complete training are hollow.
         caption: what the accuracies are: data, proxy, seeds.
         best_set: candidates that cannot be told from the best, the chosen one first.
+        law: of the search, once it is done.
     """
-    figure, axes = new_figure(6.3, "Where the budget should go", caption)
-    axes.set_position((0.01, 0.02, 0.8, 0.82))
-    axes.set_aspect("equal", anchor="SW")
-    axes.axis("off")
-    axes.set_xlim(-0.2, 1.24)
-    axes.set_ylim(-0.15, 0.98)
-    _draw_frame(axes)
+    figure, frame = new_figure(6.3, "Where the budget should go", caption)
+    top = frame.get_position().y1
+    figure.delaxes(frame)
+    axes: Any = figure.add_axes((0.19, 0.18, 0.54, top - 0.25), projection="ternary")
+    _axes(axes)
     feasible = candidates["feasible"].fillna(False).astype(bool)
-    axes.scatter(*_xy(candidates[~feasible]), s=26, color="#b5b5b5", marker="x", linewidths=1.3, zorder=2)
-    x, y = np.array(astuple(PUBLISHED_SHARES)) @ _CORNERS
-    axes.scatter(x, y, s=620, facecolors="none", edgecolors=_PUBLISHED, marker="s", linewidths=1.6, zorder=3)
     shown = _joined(candidates[feasible], trials)
-    _draw_candidates(figure, axes, shown)
+    mapped = law is not None and bool(law.surface)
+    if law is not None and mapped:
+        _draw_map(figure, axes, law)
+    axes.scatter(
+        *_tlr(candidates[~feasible]),
+        s=26,
+        color="#b5b5b5",
+        marker="x",
+        linewidths=1.3,
+        zorder=4,
+        clip_on=False,
+    )
+    axes.scatter(
+        *([share] for share in astuple(PUBLISHED_SHARES)),
+        s=330, facecolors="none", edgecolors=_PUBLISHED, marker="s", linewidths=1.8, zorder=5, clip_on=False,
+    )  # fmt: skip
+    _draw_candidates(figure, axes, shown, coloured=not mapped)
     _draw_rings(axes, shown, best_set)
-    _legend(axes, shown, best_set, left_out=not feasible.all())
+    _legend(axes, shown, best_set, top, left_out=not feasible.all(), mapped=mapped)
     return figure
 
 
-def _xy(frame: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Shares as coordinates in the picture."""
-    points: NDArray[np.float64] = frame[_SHARES].to_numpy(float) @ _CORNERS
-    return points[:, 0], points[:, 1]
+def _axes(axes: Any) -> None:
+    """Depth at the top, width at the left, resolution at the right; quarters are named along the sides."""
+    axes.grid(color=FAINT, linewidth=0.9)
+    axes.set_axisbelow(True)
+    for axis, name in ((axes.taxis, "depth"), (axes.laxis, "width"), (axes.raxis, "resolution")):
+        axis.set_ticks([0.25, 0.5, 0.75], [f"{name} {part}%" for part in (25, 50, 75)])
+        axis.set_tick_params(labelsize=9, labelcolor=SOFT, color=SOFT, tick1On=True, pad=9)
+    for spine in axes.spines.values():
+        spine.set_color(SOFT)
+    style: dict[str, Any] = {"fontsize": 13, "fontweight": "bold", "color": INK}
+    axes.text(1.04, -0.02, -0.02, "all to depth", ha="center", va="bottom", **style)
+    axes.text(0.0, 1.04, -0.04, "all to width", ha="right", va="center", **style)
+    axes.text(0.0, -0.04, 1.04, "all to resolution", ha="left", va="center", **style)
+
+
+def _tlr(frame: pd.DataFrame) -> tuple[Array, Array, Array]:
+    """Shares as coordinates of the triangle."""
+    depth, width, resolution = frame[_SHARES].to_numpy(float).T
+    return depth, width, resolution
 
 
 def _joined(feasible: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
@@ -83,104 +115,102 @@ def _joined(feasible: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     return joined
 
 
-def _draw_frame(axes: Axes) -> None:
-    for quarter in (0.25, 0.5, 0.75):
-        for axis in range(3):
-            ends = np.zeros((2, 3))
-            ends[:, axis] = quarter
-            ends[0, (axis + 1) % 3] = ends[1, (axis + 2) % 3] = 1 - quarter
-            axes.plot(*(ends @ _CORNERS).T, color=FAINT, linewidth=0.9, zorder=0)
-    axes.plot(*_CORNERS[[0, 1, 2, 0]].T, color=SOFT, linewidth=1.2, zorder=1)
-    style: dict[str, Any] = {"fontsize": 13, "fontweight": "bold", "color": INK}
-    axes.text(0.5, _CORNERS[0, 1] + 0.05, "all to depth", ha="center", va="bottom", **style)
-    axes.text(0.07, -0.05, "all to width", ha="right", va="top", **style)
-    axes.text(0.95, -0.05, "all to resolution", ha="left", va="top", **style)
-    _label_quarters(axes)
+def _draw_map(figure: Figure, axes: Any, law: LawSummary) -> None:
+    """The worth of every direction, and the line round the shares that hold the best one."""
+    depth, width, resolution = np.array([astuple(one.shares) for one in law.surface]).T
+    worth = 100 * np.array([one.worth for one in law.surface])
+    worth = worth - worth.max()
+    levels = np.linspace(min(worth.min(), -0.1), 0, 13)
+    axes.tricontourf(depth, width, resolution, worth, levels=levels, cmap=_COLOURS, zorder=0.5)
+    outside = [_outside(one.shares, law) for one in law.surface]
+    if min(outside) < 0 < max(outside):
+        axes.tricontour(
+            depth, width, resolution, outside, levels=[0.0], colors="white", linewidths=2.4, zorder=3
+        )
+    norm = Normalize(levels[0], 0)
+    _colour_bar(figure, norm, "believed\naccuracy, less\nthe best's\n(points)")
 
 
-def _label_quarters(axes: Axes) -> None:
-    """The quarters of each share, along the lines that they name."""
-    style: dict[str, Any] = {"fontsize": 9, "color": SOFT, "rotation_mode": "anchor", "va": "center"}
-    for quarter in (0.25, 0.5, 0.75):
-        rest, text = 1 - quarter, f"{quarter:.0%}"
-        left, foot, right = np.array([[quarter, rest, 0], [0, quarter, rest], [rest, 0, quarter]]) @ _CORNERS
-        axes.text(left[0] - 0.045, left[1], f"depth {text}", ha="right", **style)
-        axes.text(foot[0] + 0.02, foot[1] - 0.035, f"width {text}", rotation=-60, ha="left", **style)
-        axes.text(right[0] + 0.022, right[1] + 0.04, f"resolution {text}", rotation=60, ha="left", **style)
+def _outside(shares: Shares, law: LawSummary) -> float:
+    """How far a direction lies outside the shares that hold the best one at the largest size; inside < 0."""
+    last = law.path[-1]
+    bounds = zip(astuple(shares), last.low, last.high, strict=True)
+    return float(max(max(low - share, share - high) for share, low, high in bounds)) - 1e-3
 
 
-def _draw_candidates(figure: Figure, axes: Axes, shown: pd.DataFrame) -> None:
-    (x, y), area = _xy(shown), shown["area"].to_numpy(float)
+def _colour_bar(figure: Figure, norm: Normalize, title: str) -> None:
+    axes = figure.add_axes((0.87, 0.3, 0.022, 0.36))
+    bar = figure.colorbar(ScalarMappable(norm, _COLOURS), cax=axes)
+    bar.outline.set_visible(False)
+    axes.tick_params(labelsize=10.5, colors=INK, length=3)
+    axes.set_title(title, fontsize=10.5, color=INK, pad=10, loc="left")
+
+
+def _draw_candidates(figure: Figure, axes: Any, shown: pd.DataFrame, *, coloured: bool) -> None:
+    where, area = np.array(_tlr(shown)), shown["area"].to_numpy(float)
     accuracy = 100 * shown["accuracy"].to_numpy(float)
     known = ~np.isnan(accuracy)
-    axes.scatter(x[~known], y[~known], s=area[~known], facecolors="white", edgecolors=SOFT, zorder=4)
+    axes.scatter(
+        *where[:, ~known], s=area[~known], facecolors="none", edgecolors=SOFT, zorder=6, clip_on=False
+    )
     if not known.any():
         return
-    norm = Normalize(accuracy[known].min(), max(accuracy[known].max(), accuracy[known].min() + 0.1))
-    axes.scatter(
-        x[known],
-        y[known],
-        s=area[known],
-        c=accuracy[known],
-        cmap=_COLOURS,
-        norm=norm,
-        edgecolors="white",
-        linewidths=0.8,
-        zorder=4,
-    )
-    for place, (_, row) in enumerate(shown.iterrows()):
-        if known[place]:
-            tip(axes, x[place], y[place], f"{row['network']}: {accuracy[place]:.1f} %")
-    bar_axes = figure.add_axes((0.85, 0.16, 0.022, 0.44))
-    bar = figure.colorbar(ScalarMappable(norm, _COLOURS), cax=bar_axes)
-    bar.outline.set_visible(False)
-    bar_axes.tick_params(labelsize=10.5, colors=INK, length=3)
+    style: dict[str, Any] = {"color": "white", "edgecolors": INK, "linewidths": 1.0}
     epochs = int(shown["after"].max())
     title = f"validation\naccuracy (%)\nafter {epochs} epoch{'s' if epochs > 1 else ''}"
-    bar_axes.set_title(title, fontsize=10.5, color=INK, pad=10, loc="left")
+    if coloured:
+        norm = Normalize(accuracy[known].min(), max(accuracy[known].max(), accuracy[known].min() + 0.1))
+        style = {"c": accuracy[known], "cmap": _COLOURS, "norm": norm, "edgecolors": "white"}
+        _colour_bar(figure, norm, title)
+    axes.scatter(*where[:, known], s=area[known], zorder=6, clip_on=False, **style)
+    for place, (_, row) in enumerate(shown.iterrows()):
+        if known[place]:
+            words = f"{row['network']}: {accuracy[place]:.1f} % after {epochs} epoch{'s' * (epochs > 1)}"
+            tip(axes, where[:, place], words)
 
 
-def _draw_rings(axes: Axes, shown: pd.DataFrame, best_set: Sequence[int]) -> None:
-    for ids, width, grown in (
-        (set(best_set[1:]), 1.5, 110),
-        (set(best_set[:1]), 3.0, 170),
-    ):
+def _draw_rings(axes: Any, shown: pd.DataFrame, best_set: Sequence[int]) -> None:
+    for ids, width, grown in ((set(best_set[1:]), 1.5, 80), (set(best_set[:1]), 3.0, 130)):
         ring = shown[shown["candidate"].isin(list(ids))]
-        axes.scatter(
-            *_xy(ring),
+        drawn = axes.scatter(
+            *_tlr(ring),
             s=ring["area"] + grown,
             facecolors="none",
             edgecolors=INK,
             linewidths=width,
-            zorder=5,
+            zorder=7,
+            clip_on=False,
         )
+        drawn.set_path_effects([withStroke(linewidth=width + 2, foreground="white")])
 
 
-def _legend(axes: Axes, shown: pd.DataFrame, best_set: Sequence[int], left_out: bool) -> None:
+def _legend(
+    axes: Any, shown: pd.DataFrame, best_set: Sequence[int], top: float, *, left_out: bool, mapped: bool
+) -> None:
     ring: dict[str, Any] = {"facecolors": "none", "edgecolors": INK}
     longer = shown["area"].nunique() > 1
+    untrained = bool(shown["accuracy"].isna().any())
+    trained = {"s": 70, "color": "white", "edgecolors": INK}
     entries: list[tuple[bool, str, dict[str, Any]]] = [
-        (len(best_set) > 0, "chosen", {"s": 190, "linewidths": 3.0, **ring}),
-        (len(best_set) > 1, "cannot be told from it", {"s": 170, "linewidths": 1.5, **ring}),
+        (len(best_set) > 0, "chosen", {"s": 150, "linewidths": 3.0, **ring}),
+        (len(best_set) > 1, "cannot be told from it", {"s": 130, "linewidths": 1.5, **ring}),
         (
             True,
             "published direction",
-            {"s": 190, "facecolors": "none", "edgecolors": _PUBLISHED, "marker": "s"},
+            {"s": 150, "facecolors": "none", "edgecolors": _PUBLISHED, "marker": "s"},
         ),
+        (mapped, "trained", trained),
         (longer, "larger: trained longer", {"s": 90, "color": SOFT}),
-        (
-            bool(shown["accuracy"].isna().any()),
-            "not trained",
-            {"s": 90, "facecolors": "white", "edgecolors": SOFT},
-        ),
+        (untrained, "not trained", {"s": 70, "facecolors": "none", "edgecolors": SOFT}),
         (left_out, "left out", {"s": 26, "color": "#b5b5b5", "marker": "x"}),
     ]
-    handles = [axes.scatter([], [], label=text, **style) for wanted, text, style in entries if wanted]
-    axes.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(0.0, 1.0),
-        frameon=False,
-        fontsize=10.5,
+    handles = [axes.scatter([], [], [], label=text, **style) for wanted, text, style in entries if wanted]
+    if mapped:
+        handles += axes.plot(
+            [], [], [], color="white", linewidth=2.4, label=f"holds the best\nshares ({LEVEL:.0%})",
+            path_effects=[withStroke(linewidth=4, foreground=SOFT)],
+        )  # fmt: skip
+    axes.figure.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(0.01, top), frameon=False, fontsize=10.5,
         labelcolor=INK,
-    )
+    )  # fmt: skip

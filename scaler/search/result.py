@@ -14,7 +14,7 @@ from scaler.checked import Positive
 from scaler.errors import UserError
 from scaler.files import read_text
 from scaler.runs import Run
-from scaler.scaling.multipliers import Coefficients
+from scaler.scaling.multipliers import Coefficients, Multipliers
 from scaler.scaling.shares import Exponents, Shares
 from scaler.search.candidates.candidate import Candidate
 from scaler.search.inference.law_summary import LawSummary
@@ -48,6 +48,10 @@ class Policy:
     native: Coefficients
     proxy: Coefficients
     flops_ratio: Positive
+
+    def multipliers(self, phi: float) -> Multipliers:
+        """Of the network at its own size."""
+        return self.native.at(phi)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scaler.data.dataset import DataSet
 from scaler.data.request import DataRequest
+from scaler.execution.executors.engine import Engine, start
+from scaler.execution.executors.executor import Executor
 from scaler.execution.plan import Plan, simulated_plan
 from scaler.execution.protocol import Experiment, Strategy
 from scaler.execution.proxy_training import ProxyTraining
@@ -27,6 +29,7 @@ class Settings:
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         workers: processes; None is one per core, or one per GPU.
         time_budget: seconds to fit the work into; None takes the space as it is.
+        engine: where trainings run.
     """
 
     data_root: Path | None = None
@@ -35,6 +38,7 @@ class Settings:
     device: str = "auto"
     workers: int | None = None
     time_budget: float | None = None
+    engine: Engine = field(default_factory=Engine)
 
     def request(self, space: Space) -> DataRequest:
         """The data of a space, at the resolution of its proxy's base."""
@@ -85,8 +89,15 @@ class Workload:
             seed=self.settings.seed,
             device=self.settings.device,
             checkpoints=checkpoints,
+            fingerprint=self.data.fingerprint,
             on_test=on_test,
         )
+
+    def executor(self, training: ProxyTraining) -> Executor:
+        """Who runs the trainings. A cluster is not limited to this machine's workers."""
+        settings = self.settings
+        workers = self.workers if settings.engine.name == "local" else settings.workers
+        return start(settings.engine, training, settings.device, workers)
 
 
 def workload(

@@ -49,10 +49,20 @@ def save(checkpoint: Checkpoint, file: Path) -> None:
     fields["evaluations"] = [asdict(evaluation) for evaluation in checkpoint.evaluations]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        for left in file.parent.glob(f".{file.stem}.*.tmp{file.suffix}"):  # by a writer that was killed
+            left.unlink(missing_ok=True)
         with replacing(file) as beside:
             torch.save(fields, beside)
     except (OSError, RuntimeError, UserError) as error:  # torch reports a full disk as RuntimeError
         raise MachineError(f"cannot write the checkpoint {file}: {error}") from error
+
+
+def load_if_whole(file: Path) -> Checkpoint | None:
+    """A checkpoint to go on from; None if there is none, or it was only half written."""
+    try:
+        return load(file) if file.exists() else None
+    except MachineError:
+        return None
 
 
 def load(file: Path) -> Checkpoint:

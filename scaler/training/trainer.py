@@ -62,29 +62,31 @@ def train(
         stops: epochs at which it is evaluated, ascending, each in ``1..recipe.epochs``; the last
             is where the training stops.
         device: where it runs.
-        checkpoint: file to go on from where it exists, written at every stop.
-        on_epoch: called after every epoch with the epochs done.
+        checkpoint: file to go on from if it is one of this training, written after every epoch. A damaged
+            one, or another training's, is passed over.
+        on_epoch: called after every epoch, once its checkpoint is written, with the epochs done.
 
     Returns:
         One evaluation for each stop. From where a training diverges on, they all are the one that
         says so.
 
     Raises:
-        MachineError: the checkpoint cannot be read or written.
+        MachineError: the checkpoint cannot be written.
     """
     training = Training(spec, recipe, data, seeds, device)
-    if checkpoint is not None and checkpoint.exists():
-        training.resume(files.load(checkpoint), stops)
+    saved = files.load_if_whole(checkpoint) if checkpoint is not None else None
+    if saved is not None:
+        training.resume(saved, stops)
     for stop in stops:
-        if training.passed(stop) is not None:
-            continue
-        while training.epochs < stop and not training.diverged:
-            training.epoch()
+        while training.passed(stop) is None:
+            if training.epochs < stop and not training.diverged:
+                training.epoch()
+            if training.epochs == stop or training.diverged:
+                training.evaluate()
+            if checkpoint is not None:
+                files.save(training.checkpoint(), checkpoint)
             if on_epoch is not None:
                 on_epoch(training.epochs)
-        training.evaluate()
-        if checkpoint is not None:
-            files.save(training.checkpoint(), checkpoint)
     return [evaluation for stop in stops if (evaluation := training.passed(stop)) is not None]
 
 

@@ -23,7 +23,7 @@ from scaler.execution.proxy_training import ProxyTraining
 from scaler.networks.spec import NetworkSpec
 from scaler.replay.table import Recorded, recorded_frame, write_table
 from scaler.scaling.shares import Shares
-from scaler.search.candidates.enumeration import enumerate_candidates
+from scaler.search.candidates.enumeration import Candidates, enumerate_candidates
 from scaler.search.candidates.grid import grid_points
 from scaler.search.candidates.off_budget import Octaves, octaves, off_budget
 from scaler.search.candidates.problem import effective_shares, pose
@@ -48,8 +48,8 @@ def networks(space: Space, classes: int, pixels: int, larger: float) -> list[Net
     problem = pose(space, classes)
     powers = problem.exponents
 
-    def of(kind: str, candidates: object) -> Iterator[Network]:
-        for c in candidates.kept:  # type: ignore[attr-defined]
+    def of(kind: str, candidates: Candidates) -> Iterator[Network]:
+        for c in candidates.kept:
             shares, at = effective_shares(c, powers), octaves(c.proxy.effective, powers)
             yield Network(kind, c.point.name, shares, at, c.proxy.spec)
 
@@ -98,6 +98,7 @@ def main() -> None:
         0,
         "auto",
         asked.output.with_suffix(".checkpoints"),
+        data.fingerprint,
     )
     log = asked.output.with_suffix(".jsonl")
     for network, seed in parts(asked.parts, found):

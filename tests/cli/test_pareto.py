@@ -143,14 +143,14 @@ def test_runs_are_put_together_and_told_apart(tmp_path: Path, capsys: pytest.Cap
     assert "do not compare" in capsys.readouterr().err
 
 
-def test_costs_alone_compare_across_all_runs(tmp_path):
+def test_costs_alone_compare_across_all_runs(tmp_path: Path) -> None:
     scaled(tmp_path, "one", [network("a", 100, 0.6, params=50)])
     scaled(tmp_path, "two", [network("x", 90, 0.5, params=40)], fingerprint="b")
     pareto(["one", "two"], objectives="flops,params", results=tmp_path)
     assert front_of(tmp_path / "pareto.csv") == ["x"]
 
 
-def test_a_network_is_dominated_only_if_significantly_so(tmp_path):
+def test_a_network_is_dominated_only_if_significantly_so(tmp_path: Path) -> None:
     run = scaled(tmp_path, "run", [network("a", 100, 0.61), network("b", 200, 0.60), network("c", 300, 0.5)])
     pareto(["run"], results=tmp_path)
     assert front_of(run / "pareto.csv") == ["a", "b"]  # a lead of 1 point with an error of 1.4
@@ -158,7 +158,9 @@ def test_a_network_is_dominated_only_if_significantly_so(tmp_path):
     assert front_of(run / "pareto.csv") == ["a"]
 
 
-def test_published_networks_come_with_sources_and_hold_the_claim(tmp_path, capsys):
+def test_published_networks_come_with_sources_and_hold_the_claim(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pareto(published=True, results=tmp_path, json=True, quiet=True)
     found = {row["network"]: row for row in json.loads(capsys.readouterr().out)["networks"]}
     assert {f"EfficientNet-B{n}" for n in range(8)} <= set(found)
@@ -171,7 +173,7 @@ def test_published_networks_come_with_sources_and_hold_the_claim(tmp_path, capsy
     assert all(row["source"].startswith(("Tan & Le", "Hu et al.", "Huang et al.")) for row in found.values())
 
 
-def test_published_networks_have_a_front_of_their_own_beside_a_run(tmp_path):
+def test_published_networks_have_a_front_of_their_own_beside_a_run(tmp_path: Path) -> None:
     scaled(tmp_path, "run", THREE)
     pareto(["run"], published=True, results=tmp_path, to=tmp_path / "both.csv")
     assert {"a", "b", "EfficientNet-B0"} <= set(front_of(tmp_path / "both.csv"))
@@ -186,7 +188,7 @@ def test_published_networks_have_a_front_of_their_own_beside_a_run(tmp_path):
         ("csv", "network,base", "\nb,effnet-b0"),
     ],
 )
-def test_a_table_is_written_as_asked(tmp_path, form, begins, holds):
+def test_a_table_is_written_as_asked(tmp_path: Path, form: str, begins: str, holds: str) -> None:
     scaled(tmp_path, "run", THREE)
     file = tmp_path / "table.txt"
     pareto(["run"], form=form, to=file, results=tmp_path)
@@ -197,7 +199,9 @@ def test_a_table_is_written_as_asked(tmp_path, form, begins, holds):
     assert (tmp_path / f"table.{ending}").read_text() == file.read_text()
 
 
-def test_candidates_of_a_search_count_at_their_highest_rung(tmp_path, capsys):
+def test_candidates_of_a_search_count_at_their_highest_rung(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = searched(tmp_path, "search")
     pareto(results=tmp_path)
     rows = {row["network"]: row for row in read(run / "pareto.csv")}
@@ -233,7 +237,7 @@ def test_tables_without_a_run_file_will_do(tmp_path: Path) -> None:
         ),
         ({"run": ["unfinished"], "objectives": "accuracy"}, "is not two objectives"),
         ({"run": ["unfinished"], "form": "xml"}, "'xml' is no table format"),
-        ({"run": ["bad"]}, "bad/curve.csv, line 3: flops is 'many', which is no number"),
+        ({"run": ["bad"]}, "bad/curve.csv, line 3: flops is 'many', which is not a whole number"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(
@@ -267,7 +271,9 @@ def test_pictures_are_drawn_from_the_tables_alone(
     assert json.loads(capsys.readouterr().out)["files"] == [str(curve / f"curve.{form}")]
     plot(str(search), form=form, to=tmp_path / "pictures")
     written = sorted((tmp_path / "pictures").iterdir())
-    assert [path.name for path in written] == [f"history.{form}", f"triangle.{form}"]
+    assert [path.name for path in written] == [
+        f"{name}.{form}" for name in ("doublings", "history", "triangle")
+    ]
     assert all(path.read_bytes().startswith(starts) for path in written)
 
 

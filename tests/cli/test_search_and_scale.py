@@ -195,6 +195,38 @@ def test_networks_come_back_in_python(scaled: Path) -> None:
         scaler.load(scaled, phi=3)
 
 
+def test_real_costs_are_columns_and_objectives(here: Path, searched: Path) -> None:
+    results = ("--results", str(here / "results"), "--quiet")
+    command = ("scale", "--phi", "0", "--no-train", "--compare", "none", "--measure", "--name", "costs")
+    assert run(*command, *results, "--workers", "1") == 0
+    (row,) = rows(here / "results" / "costs" / "curve.csv")
+    assert float(row["memory_training"]) > float(row["memory_inference"]) > 4 * int(row["params"])
+    assert float(row["latency_ms"]) > 0
+    assert row["device"] == "cpu"
+    assert run("pareto", "costs", "--objectives", "params,latency,memory", *results) == 0
+
+
+def test_a_finished_scaling_has_a_page_and_a_law_refuses_what_it_does_not_know(
+    scaled: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "grows from" in (scaled / "report.html").read_text()
+    results = ("--results", str(here / "results"), "--name", "grown")
+    assert run("scale", "--predict", "2x", *results) == 2
+    assert "3 networks of different cost at least" in capsys.readouterr().err
+
+
+def test_a_grown_network_is_exported(scaled: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = ("--results", str(here / "results"), "--json")
+    for form in ("safetensors", "pt2", "spec", "script"):
+        assert run("export", "grown", "--phi", "1", "--to", form, "--proxy", *results) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert Path(found["file"]).is_file()
+        assert found["difference"] is None or found["difference"] <= 1e-4
+    assert run("export", "grown", "--phi", "1", "--to", "gif", *results) == 2
+    assert run("export", "grown", "--phi", "7", *results) == 2
+    assert "holds no network compound-phi-7" in capsys.readouterr().err
+
+
 def test_pareto_of_a_scaling(scaled: Path, here: Path) -> None:
     assert run("pareto", "grown", "--results", str(here / "results"), "--quiet") == 0
     table = rows(scaled / "pareto.csv")

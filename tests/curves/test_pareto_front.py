@@ -79,7 +79,7 @@ def test_a_cost_is_found_under_its_unit_and_a_missing_one_names_what_there_is() 
         resolve(parse_objectives("accuracy,memory"), frame, "results/a")
 
 
-def test_accuracies_are_better_only_beyond_their_standard_errors():
+def test_accuracies_are_better_only_beyond_their_standard_errors() -> None:
     rows = pd.DataFrame(
         {"accuracy": [0.70, 0.68, 0.65], "flops": [1, 2, 3], "accuracy_stderr": [0.01, 0.01, 0.01]}
     )
@@ -91,6 +91,6 @@ def test_accuracies_are_better_only_beyond_their_standard_errors():
 
 
 @pytest.mark.parametrize("text", ["accuracy", "flops,flops"])
-def test_one_objective_is_no_front(text):
+def test_one_objective_is_no_front(text: str) -> None:
     with pytest.raises(UserError, match="two or more"):
         parse_objectives(text)

@@ -9,7 +9,7 @@ from scaler.curves.scaling_law import overall_slope, slopes
 NAN = float("nan")
 
 
-def test_a_slope_is_points_per_doubling():
+def test_a_slope_is_points_per_doubling() -> None:
     first, second = slopes([4e6, 1e6, 8e6], [0.70, 0.60, 0.72], [0.03, 0.04, 0.0])
     assert first.flops == (1e6, 4e6)
     assert first.gain == pytest.approx(0.05)

@@ -11,19 +11,27 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
 
 from scaler.errors import MachineError, UserError
+from scaler.execution.executors.engine import local
+from scaler.execution.executors.executor import OnEpoch
+from scaler.execution.executors.in_process import InProcess
+from scaler.execution.executors.processes import Processes
 from scaler.execution.protocol import Experiment, Observation, TrialSpec
-from scaler.execution.scheduler import search
+from scaler.execution.run_trials import ended_by_sigterm
 from scaler.execution.study import Study
 from scaler.search.strategies.exhaustive import Exhaustive
 from scaler.search.strategies.halving import Halving
 from scaler.training.recipe import Evaluation
 from tests.execution import toy_search
-from tests.execution.toy_search import EXPERIMENT, RUNGS, STRATEGY, Toy, noted
+from tests.execution.toy_search import EXPERIMENT, RUNGS, Toy, lead, noted
 
 STORAGES = pytest.mark.parametrize("storage", ["journal", "sqlite"])
 PATIENCE = 60
@@ -49,11 +57,22 @@ def lives(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+def trials(folder: Path, storage: str = "journal") -> list[FrozenTrial]:
+    """As Optuna shows them to anyone."""
+    address = toy_search.address(storage, folder)
+    opened = address if "://" in address else JournalStorage(JournalFileBackend(address))
+    return optuna.load_study(study_name="toy", storage=opened).trials
+
+
 def started(
     storage: str, folder: Path, workers: int = 2, epoch_seconds: float = 0.05
 ) -> subprocess.Popen[str]:
     command = [sys.executable, toy_search.__file__, storage, str(folder), str(workers), str(epoch_seconds)]
-    return subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    # The tests' own package, whatever else is installed.
+    environment = {**os.environ, "PYTHONPATH": str(Path(toy_search.__file__).parents[2])}
+    return subprocess.Popen(
+        command, start_new_session=True, stderr=subprocess.PIPE, text=True, env=environment
+    )
 
 
 # --- the course of a search ------------------------------------------------------------------------------
@@ -113,9 +132,8 @@ def test_progress_grows_to_the_whole(tmp_path: Path) -> None:
 
 
 def test_the_longest_trials_of_a_batch_come_first(tmp_path: Path) -> None:
-    study = Study.create(toy_search.address("journal", tmp_path))
-    search(EXPERIMENT, Exhaustive(), Toy(tmp_path), study)
-    costs = [EXPERIMENT.epoch_flops[trial.spec.candidate] for trial in study.trials()]
+    toy_search.run("journal", tmp_path, strategy=Exhaustive())
+    costs = [EXPERIMENT.epoch_flops[trial.params["candidate"]] for trial in trials(tmp_path)]
     assert costs == sorted(costs, reverse=True)
 
 
@@ -150,9 +168,8 @@ def test_a_killed_parent_takes_its_workers_along_and_the_search_goes_on(
     before = Counter(entry[1:] for entry in noted(tmp_path))
     assert toy_search.run(storage, tmp_path) == undisturbed
     after = Counter(entry[1:] for entry in noted(tmp_path))
-    # At most the unfinished rungs of the two trainings in flight were lost.
-    again = [key for key in after if after[key] > 1]
-    assert len({key[:2] for key in again}) <= 2
+    # At most the unfinished epochs of the two trainings in flight were lost.
+    assert sum(after.values()) - len(after) <= 2
     assert sum(before.values()) < sum(after.values())
 
 
@@ -166,18 +183,46 @@ def test_control_c_leaves_no_process_and_no_word_of_the_workers(
     assert words.strip().endswith("KeyboardInterrupt")
     assert words.count("Traceback") == 1
     assert not any(lives(entry[0]) for entry in noted(tmp_path))
-    study = Study.create(toy_search.address("journal", tmp_path))
-    assert "running" not in {trial.status for trial in study.trials()}
+    assert {trial.state.name for trial in trials(tmp_path)} <= {"COMPLETE", "FAIL"}
     assert toy_search.run("journal", tmp_path, workers=2) == undisturbed
 
 
-def test_two_searches_on_one_study_share_the_work(tmp_path: Path, undisturbed: list[Observation]) -> None:
-    Study.create(toy_search.address("journal", tmp_path))
-    other = started("journal", tmp_path, workers=1, epoch_seconds=0.02)
-    wait_for(lambda: noted(tmp_path))
-    assert toy_search.run("journal", tmp_path, epoch_seconds=0.02) == undisturbed
-    assert other.communicate(timeout=PATIENCE)[1] == ""
-    assert set(Counter(entry[1:] for entry in noted(tmp_path)).values()) == {1}
+def test_sigterm_within_its_grace_leaves_all_in_order(tmp_path: Path, undisturbed: list[Observation]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), ended_by_sigterm():
+        toy_search.run(
+            "journal",
+            tmp_path,
+            workers=2,
+            on_progress=lambda done, total: os.kill(os.getpid(), signal.SIGTERM) if done else None,
+        )
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert {trial.state.name for trial in trials(tmp_path)} <= {"COMPLETE", "FAIL"}
+    assert not any(lives(entry[0]) for entry in noted(tmp_path))
+    assert toy_search.run("journal", tmp_path) == undisturbed
+
+
+@STORAGES
+def test_a_second_leader_is_turned_away(storage: str, tmp_path: Path, undisturbed: list[Observation]) -> None:
+    with Study.open(toy_search.address(storage, tmp_path), "toy"):
+        with pytest.raises(UserError, match="'toy' is being written by another process"):
+            toy_search.run(storage, tmp_path)
+        with Study.open(toy_search.address(storage, tmp_path), "another"):
+            pass
+    assert toy_search.run(storage, tmp_path) == undisturbed
+
+
+@STORAGES
+def test_what_a_dead_leader_left_running_is_lost_and_done_again(
+    storage: str, tmp_path: Path, undisturbed: list[Observation]
+) -> None:
+    with Study.open(toy_search.address(storage, tmp_path), "toy") as study:
+        study.start(TrialSpec(1, 0, 0), EXPERIMENT, {})
+    assert toy_search.run(storage, tmp_path) == undisturbed
+    first, *others = trials(tmp_path, storage)
+    assert (first.state.name, first.user_attrs["failure"][0]) == ("FAIL", "lost")
+    assert {trial.state.name for trial in others} == {"COMPLETE"}
+    assert [1, 0, 0] in [trial.user_attrs["spec"] for trial in others]
 
 
 @dataclass(frozen=True)
@@ -208,24 +253,21 @@ class Interrupted:
     work: Toy
     left: int
 
-    def __call__(self, spec: TrialSpec) -> list[Evaluation]:
+    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> list[Evaluation]:
         if self.left == 0:
             raise KeyboardInterrupt
         self.left -= 1
-        return self.work(spec)
+        return self.work(spec, on_epoch)
 
 
 def test_a_search_interrupted_anywhere_takes_the_same_course(tmp_path: Path) -> None:
-    whole_folder = tmp_path / "whole"
-    study = Study.create(toy_search.address("journal", whole_folder))
-    whole = search(EXPERIMENT, Moody(), Toy(whole_folder), study)
-    parts_folder = tmp_path / "parts"
-    study = Study.create(toy_search.address("journal", parts_folder))
+    whole = toy_search.run("journal", tmp_path / "whole", strategy=Moody())
+    parts = tmp_path / "parts"
     for length in (0, 1, 2, 4):
         with pytest.raises(KeyboardInterrupt):
-            search(EXPERIMENT, Moody(), Interrupted(Toy(parts_folder), length), study)
-    assert search(EXPERIMENT, Moody(), Toy(parts_folder), study) == whole
-    assert set(Counter(entry[1:] for entry in noted(parts_folder)).values()) == {1}
+            lead(InProcess(Interrupted(Toy(parts), length)), "journal", parts, strategy=Moody())
+    assert toy_search.run("journal", parts, strategy=Moody()) == whole
+    assert set(Counter(entry[1:] for entry in noted(parts)).values()) == {1}
 
 
 # --- failures --------------------------------------------------------------------------------------------
@@ -240,17 +282,16 @@ class Failing:
     error: Exception
     calls: int = 0
 
-    def __call__(self, spec: TrialSpec) -> list[Evaluation]:
+    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> list[Evaluation]:
         if spec.candidate == 4 and self.calls < self.times:
             self.calls += 1
             raise self.error
-        return self.work(spec)
+        return self.work(spec, on_epoch)
 
 
 def test_a_training_that_fails_is_tried_three_times(tmp_path: Path, undisturbed: list[Observation]) -> None:
     failing = Failing(Toy(tmp_path), 2, RuntimeError("out of memory"))
-    study = Study.create(toy_search.address("journal", tmp_path))
-    assert search(EXPERIMENT, STRATEGY, failing, study) == undisturbed
+    assert lead(InProcess(failing), "journal", tmp_path) == undisturbed
     assert failing.calls == 2
 
 
@@ -258,18 +299,16 @@ def test_a_training_that_keeps_failing_ends_the_search_until_it_is_run_again(
     tmp_path: Path, undisturbed: list[Observation]
 ) -> None:
     failing = Failing(Toy(tmp_path), 3, RuntimeError("out of memory"))
-    study = Study.create(toy_search.address("journal", tmp_path))
     with pytest.raises(MachineError, match=r"candidate 4 .* 3 times: RuntimeError: out of memory \(test_sch"):
-        search(EXPERIMENT, STRATEGY, failing, study)
-    assert search(EXPERIMENT, STRATEGY, failing, study) == undisturbed
+        lead(InProcess(failing), "journal", tmp_path)
+    assert lead(InProcess(failing), "journal", tmp_path) == undisturbed
 
 
 @pytest.mark.parametrize("error", [UserError("cat.jpg cannot be read"), MachineError("the disk is full")])
 def test_what_no_second_try_mends_ends_the_search_at_once(error: Exception, tmp_path: Path) -> None:
     failing = Failing(Toy(tmp_path), 9, error)
-    study = Study.create(toy_search.address("journal", tmp_path))
     with pytest.raises(type(error), match=str(error)):
-        search(EXPERIMENT, STRATEGY, failing, study)
+        lead(InProcess(failing), "journal", tmp_path)
     assert failing.calls == 1
 
 
@@ -279,16 +318,56 @@ class Deadly:
 
     work: Toy
 
-    def __call__(self, spec: TrialSpec) -> list[Evaluation]:
+    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> list[Evaluation]:
         if spec.candidate == 4:
             os.kill(os.getpid(), signal.SIGKILL)
-        return self.work(spec)
+        return self.work(spec, on_epoch)
 
 
-def test_a_training_that_kills_two_workers_ends_the_search(tmp_path: Path) -> None:
-    study = Study.create(toy_search.address("journal", tmp_path))
-    with pytest.raises(MachineError, match=r"candidate 4 .* failed 2 times: its process .* ended"):
-        search(EXPERIMENT, STRATEGY, Deadly(Toy(tmp_path)), study, workers=2)
+def test_a_training_that_kills_three_workers_ends_the_search(tmp_path: Path) -> None:
+    with pytest.raises(
+        MachineError, match=r"candidate 4 .* failed 3 times: its process ended \(signal 9; is"
+    ):
+        lead(local(Deadly(Toy(tmp_path)), "cpu", 2), "journal", tmp_path)
+
+
+@dataclass(frozen=True)
+class Mortal:
+    """Its process is killed after every epoch of candidate 5, as by someone who wants the memory."""
+
+    work: Toy
+
+    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> list[Evaluation]:
+        def after(epoch: int) -> None:
+            on_epoch(epoch)
+            if spec.candidate == 5:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        return self.work(spec, after)
+
+
+def test_a_training_that_gains_an_epoch_before_each_death_is_not_given_up(
+    tmp_path: Path, undisturbed: list[Observation]
+) -> None:
+    assert lead(local(Mortal(Toy(tmp_path)), "cpu", 2), "journal", tmp_path) == undisturbed
+    assert set(Counter(entry[1:] for entry in noted(tmp_path)).values()) == {1}
+    lost = [trial for trial in trials(tmp_path) if trial.state.name == "FAIL"]
+    assert len(lost) == sum(entry[1] == 5 for entry in noted(tmp_path)) == 8
+
+
+@dataclass(frozen=True)
+class Stillborn:
+    """Takes every worker along at once."""
+
+    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> list[Evaluation]:
+        os._exit(7)
+
+
+def test_workers_that_die_one_after_the_other_end_the_search(tmp_path: Path) -> None:
+    many = Experiment(EXPERIMENT.shares * 2, EXPERIMENT.epoch_flops * 2, (1,), 1, 0)
+    executor = local(Stillborn(), "cpu", 8)
+    with pytest.raises(MachineError, match=r"workers die one after the other .*exit code 7"):
+        lead(executor, "journal", tmp_path, experiment=many, strategy=Exhaustive())
 
 
 @dataclass(frozen=True)
@@ -298,7 +377,7 @@ class Unloadable:
     def __reduce__(self) -> tuple[Callable[[], NoReturn], tuple[()]]:
         return missing_module, ()
 
-    def __call__(self, spec: TrialSpec) -> list[Evaluation]:
+    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> list[Evaluation]:
         return []
 
 
@@ -307,15 +386,18 @@ def missing_module() -> NoReturn:
 
 
 def test_what_a_worker_cannot_load_is_named(tmp_path: Path) -> None:
-    study = Study.create(toy_search.address("journal", tmp_path))
     with pytest.raises(MachineError, match="no module named torchvision"):
-        search(EXPERIMENT, STRATEGY, Unloadable(), study, workers=2)
+        lead(local(Unloadable(), "cpu", 2), "journal", tmp_path)
 
 
 def test_too_few_evaluations_are_an_error_of_the_training(tmp_path: Path) -> None:
-    study = Study.create(toy_search.address("journal", tmp_path))
     with pytest.raises(MachineError, match="must give 3 evaluations, not 1"):
-        search(EXPERIMENT, Exhaustive(), lambda spec: Toy(tmp_path)(spec)[:1], study)
+        lead(
+            InProcess(lambda spec, on_epoch: Toy(tmp_path)(spec, on_epoch)[:1]),
+            "journal",
+            tmp_path,
+            strategy=Exhaustive(),
+        )
 
 
 def test_a_strategy_that_asks_the_same_for_ever_is_stopped(tmp_path: Path) -> None:
@@ -326,10 +408,9 @@ def test_a_strategy_that_asks_the_same_for_ever_is_stopped(tmp_path: Path) -> No
         def ask(self, experiment: Experiment, seen: Sequence[Observation]) -> list[TrialSpec]:
             return [] if len(seen) > 100 else [TrialSpec(0, 0, 0)]
 
-    study = Study.create(toy_search.address("journal", tmp_path))
     short = Experiment(EXPERIMENT.shares, EXPERIMENT.epoch_flops, RUNGS, 1, 0)
     with pytest.raises(RuntimeError, match="stuck asks only for what it has seen"):
-        search(short, Stuck(), Toy(tmp_path), study)
+        lead(InProcess(Toy(tmp_path)), "journal", tmp_path, experiment=short, strategy=Stuck())
 
 
 # --- divergence ------------------------------------------------------------------------------------------
@@ -342,9 +423,9 @@ class Diverging:
     work: Toy
     calls: int = 0
 
-    def __call__(self, spec: TrialSpec) -> list[Evaluation]:
+    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> list[Evaluation]:
         if spec.candidate != 2:
-            return self.work(spec)
+            return self.work(spec, on_epoch)
         self.calls += 1
         return [Evaluation(1, 40, 7, 0.9, math.inf, 0.1, diverged=True)]
 
@@ -352,8 +433,7 @@ class Diverging:
 def test_a_diverged_training_ranks_last_and_is_not_run_again(tmp_path: Path) -> None:
     few = Experiment(EXPERIMENT.shares[:3], EXPERIMENT.epoch_flops[:3], RUNGS, 1, 0)
     work = Diverging(Toy(tmp_path))
-    study = Study.create(toy_search.address("journal", tmp_path))
-    seen = search(few, Halving(least=3), work, study)
+    seen = lead(InProcess(work), "journal", tmp_path, experiment=few, strategy=Halving(least=3))
     bad = [o for o in seen if o.candidate == 2]
     assert [(o.rung, o.epochs, o.images, o.accuracy, o.state) for o in bad] == [
         (rung, 1, 40, 0.0, "diverged") for rung in range(3)
@@ -363,10 +443,10 @@ def test_a_diverged_training_ranks_last_and_is_not_run_again(tmp_path: Path) -> 
 
 
 def test_workers_see_their_environment_and_one_thread(tmp_path: Path) -> None:
-    study = Study.create(toy_search.address("journal", tmp_path))
     environments = [{"SCALER_PLACE": "0"}, {"SCALER_PLACE": "1"}]
     brief = Experiment(EXPERIMENT.shares, EXPERIMENT.epoch_flops, (1,), 1, 0)
-    search(brief, Exhaustive(), Environment(Toy(tmp_path, 0.1)), study, environments=environments)
+    executor = Processes(Environment(Toy(tmp_path, 0.1)), environments)
+    lead(executor, "journal", tmp_path, experiment=brief, strategy=Exhaustive())
     found = {path.read_text() for path in tmp_path.glob("environment-*")}
     assert found <= {"0 1", "1 1"}
     assert found
@@ -379,7 +459,29 @@ class Environment:
 
     work: Toy
 
-    def __call__(self, spec: TrialSpec) -> list[Evaluation]:
+    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> list[Evaluation]:
         place, threads = os.environ["SCALER_PLACE"], os.environ["OMP_NUM_THREADS"]
         (self.work.folder / f"environment-{place}").write_text(f"{place} {threads}")
-        return self.work(spec)
+        return self.work(spec, on_epoch)
+
+
+def test_results_that_turn_read_only_half_way(
+    tmp_path: Path, undisturbed: list[Observation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also root is refused so: by the file system, not by the mode."""
+    opened: Any = Path.open
+
+    def refused(path: Path, *arguments: str) -> object:
+        if path.name == "study.log":
+            raise OSError(30, "Read-only file system", str(path))
+        return opened(path, *arguments)
+
+    def turn(done: float, total: float) -> None:
+        if done:
+            monkeypatch.setattr(Path, "open", refused)
+
+    with pytest.raises(UserError, match=r"study\.log cannot be written \(read-only file system\)"):
+        toy_search.run("journal", tmp_path, on_progress=turn)
+    monkeypatch.undo()
+    assert toy_search.run("journal", tmp_path) == undisturbed
+    assert set(Counter(entry[1:] for entry in noted(tmp_path)).values()) == {1}

@@ -5,13 +5,15 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from scaler.execution.executors.engine import local
+from scaler.execution.executors.executor import Executor, OnEpoch
 from scaler.execution.protocol import Experiment, Observation, TrialSpec
 from scaler.execution.scheduler import search
-from scaler.execution.study import Study, StudyAddress
+from scaler.execution.study import Study
 from scaler.scaling.shares import Shares
 from scaler.search.strategies.halving import Halving
 from scaler.training.recipe import Evaluation
@@ -36,23 +38,28 @@ def evaluation(candidate: int, seed_index: int, epochs: int) -> Evaluation:
 
 @dataclass(frozen=True)
 class Toy:
-    """Trains by sleeping. Checkpoints at every rung, and notes every epoch trained in ``log``."""
+    """Trains by sleeping. Checkpoints after every epoch, and notes every epoch trained in ``log``."""
 
     folder: Path
     epoch_seconds: float = 0.0
+    checkpoints: Path | None = None
 
-    def __call__(self, spec: TrialSpec) -> list[Evaluation]:
-        checkpoint = self.folder / f"{spec.candidate}-{spec.seed_index}.json"
+    def checkpoint(self, spec: TrialSpec) -> Path:
+        return (self.checkpoints or self.folder) / f"{spec.candidate}-{spec.seed_index}.json"
+
+    def checkpointed(self, folder: Path) -> "Toy":
+        return replace(self, checkpoints=folder)
+
+    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> list[Evaluation]:
+        checkpoint = self.checkpoint(spec)
         done = json.loads(checkpoint.read_text()) if checkpoint.exists() else 0
-        for rung in range(spec.rung + 1):
-            for epoch in range(done, RUNGS[rung]):
-                time.sleep(self.epoch_seconds)
-                self.note(spec, epoch)
-            if done < RUNGS[rung]:
-                done = RUNGS[rung]
-                beside = checkpoint.with_suffix(f".{os.getpid()}")
-                beside.write_text(json.dumps(done))
-                beside.replace(checkpoint)
+        for epoch in range(done, RUNGS[spec.rung]):
+            time.sleep(self.epoch_seconds)
+            self.note(spec, epoch)
+            beside = checkpoint.with_suffix(f".{os.getpid()}")
+            beside.write_text(json.dumps(epoch + 1))
+            beside.replace(checkpoint)
+            on_epoch(epoch + 1)
         return [evaluation(spec.candidate, spec.seed_index, epochs) for epochs in RUNGS[: spec.rung + 1]]
 
     def note(self, spec: TrialSpec, epoch: int) -> None:
@@ -67,18 +74,25 @@ def noted(folder: Path) -> list[tuple[int, ...]]:
     return [tuple(int(word) for word in line.split()) for line in text.splitlines()]
 
 
-def address(storage: str, folder: Path) -> StudyAddress:
+def address(storage: str, folder: Path) -> str:
+    """Of a journal or an SQLite file in a folder; a URL stands for itself."""
     folder.mkdir(exist_ok=True)
-    return StudyAddress(
-        str(folder / "study.log") if storage == "journal" else f"sqlite:///{folder}/study.db", "toy"
+    return {"journal": str(folder / "study.log"), "sqlite": f"sqlite:///{folder}/study.db"}.get(
+        storage, storage
     )
+
+
+def lead(executor: Executor, storage: str, folder: Path, **more: Any) -> list[Observation]:
+    """Search with the toy strategy, or another, on the study in a folder."""
+    asked = {"experiment": EXPERIMENT, "strategy": STRATEGY, **more}
+    with Study.open(address(storage, folder), "toy") as study:
+        return search(executor=executor, study=study, **asked)
 
 
 def run(
     storage: str, folder: Path, workers: int = 1, epoch_seconds: float = 0.0, **more: Any
 ) -> list[Observation]:
-    study = Study.create(address(storage, folder))
-    return search(EXPERIMENT, STRATEGY, Toy(folder, epoch_seconds), study, workers=workers, **more)
+    return lead(local(Toy(folder, epoch_seconds), "cpu", workers), storage, folder, **more)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import scaler
 from scaler.errors import UserError
 from scaler.growth.formats import FORMATS, to_onnx, to_pt2, to_safetensors, to_script
 from scaler.growth.package import Packaged, Preprocessing, load_weights
-from scaler.networks.build import build
+from scaler.networks.build import Network, build
 from scaler.networks.registry import base
 from scaler.networks.scale import scale, small
 from scaler.scaling.multipliers import PUBLISHED
@@ -23,7 +23,7 @@ from scaler.scaling.rounding import Rounding
 LABELS = Preprocessing(("ant", "bee", "cow"), (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
 
 
-def a_network(name="effnet-b0", phi=0.0, pixels=32, seed=0):
+def a_network(name: str = "effnet-b0", phi: float = 0.0, pixels: int = 32, seed: int = 0) -> Network:
     """A small-image network whose norms have seen something, so that eval mode is no identity."""
     torch.manual_seed(seed)
     spec = scale(small(base(name), pixels).with_classes(3), PUBLISHED.at(phi), Rounding())
@@ -34,25 +34,26 @@ def a_network(name="effnet-b0", phi=0.0, pixels=32, seed=0):
     return network.eval()
 
 
-def expected(network, images):
+def expected(network: Network, images: torch.Tensor) -> torch.Tensor:
     mean, std = (torch.tensor(getattr(LABELS, k)).reshape(3, 1, 1) for k in ("mean", "std"))
     with torch.inference_mode():
-        return network((images - mean) / std)
+        scores: torch.Tensor = network((images - mean) / std)
+    return scores
 
 
 @pytest.mark.parametrize(
     ("name", "phi"), [("effnet-b0", 0), ("effnet-b0", 2), ("se-resnet-50", 0), ("densenet-121", 0)]
 )
 @pytest.mark.slow
-def test_all_formats_give_the_modules_scores(name, phi, tmp_path):
+def test_all_formats_give_the_modules_scores(name: str, phi: float, tmp_path: Path) -> None:
     check_formats(a_network(name, phi), tmp_path)
 
 
-def test_all_formats_give_the_scores_of_a_small_one(tmp_path):
+def test_all_formats_give_the_scores_of_a_small_one(tmp_path: Path) -> None:
     check_formats(a_network("resnet-20", pixels=8), tmp_path)
 
 
-def check_formats(network, folder):
+def check_formats(network: Network, folder: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     pixels = network.spec.resolution
@@ -77,7 +78,7 @@ def check_formats(network, folder):
     assert json.loads(props["labels"]) == json.loads(extra["labels.json"]) == ["ant", "bee", "cow"]
 
 
-def test_weights_travel_with_their_network(tmp_path):
+def test_weights_travel_with_their_network(tmp_path: Path) -> None:
     network = a_network("resnet-20", pixels=8)
     to_safetensors(network, LABELS, tmp_path / "n.safetensors")
     again, preprocessing = load_weights(tmp_path / "n.safetensors")
@@ -89,7 +90,7 @@ def test_weights_travel_with_their_network(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no weights", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
-def test_what_is_no_file_of_weights_is_said(content, tmp_path):
+def test_what_is_no_file_of_weights_is_said(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "n.safetensors"
     file.write_bytes(content)
     with pytest.raises(UserError, match="holds no weights that Scaler wrote"):
@@ -108,7 +109,7 @@ def a_folder_of_images(folder: Path) -> None:
                 Image.fromarray(pixels).save(folder / part / label / f"{index}.png")
 
 
-def test_the_script_trains_on_a_folder_and_its_weights_load(tmp_path):
+def test_the_script_trains_on_a_folder_and_its_weights_load(tmp_path: Path) -> None:
     a_folder_of_images(tmp_path / "data")
     script = to_script(a_network("resnet-20", pixels=16), LABELS, tmp_path / "train.py").file
     short = ("--steps", "3", "--batch", "4", "--workers", "0", "--device", "cpu", "--output", "out")
@@ -122,7 +123,7 @@ def test_the_script_trains_on_a_folder_and_its_weights_load(tmp_path):
     assert torch.isfinite(network(torch.zeros(1, 3, 16, 16))).all()
 
 
-def test_every_format_has_a_snippet_that_runs(tmp_path):
+def test_every_format_has_a_snippet_that_runs(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     network = a_network("resnet-20", pixels=8)
     for name in ("pt2", "safetensors", "spec", "onnx"):

@@ -8,9 +8,10 @@ import pytest
 from scaler.data.dataset import DataSet, Part, PartName
 from scaler.data.request import DataRequest
 from scaler.execution import proxy_training
+from scaler.execution.executors.in_process import InProcess
 from scaler.execution.protocol import TrialSpec
 from scaler.execution.scheduler import search
-from scaler.execution.study import Study, StudyAddress
+from scaler.execution.study import Study
 from scaler.search.session import prepare
 from scaler.search.space import Space
 from scaler.search.strategies.registry import STRATEGIES, strategy
@@ -49,9 +50,8 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("clean")
 def test_no_strategy_reads_the_test_part(name: str, tmp_path: Path) -> None:
     work = prepare(SPACE, Settings(workers=1)).work
-    study = Study.create(StudyAddress(str(tmp_path / "study.log"), "poisoned"))
-    seen = search(work.experiment, strategy(name), work.training(tmp_path), study, workers=1)
-    assert seen
+    with Study.open(str(tmp_path / "study.log"), "poisoned") as study:
+        assert search(work.experiment, strategy(name), InProcess(work.training(tmp_path)), study)
 
 
 @pytest.mark.usefixtures("clean")

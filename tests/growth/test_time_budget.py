@@ -1,5 +1,7 @@
 """What a time budget takes first."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from scaler.cost.network_cost import cost
@@ -19,29 +21,29 @@ LADDER = [
 ]
 
 
-def seconds(networks):
+def seconds(networks: Sequence[GrownNetwork]) -> float:
     return float(sum(2**network.phi for network in networks))  # 1 + 14 + 14 + 14
 
 
-def names(networks):
+def names(networks: Sequence[GrownNetwork]) -> list[str]:
     return [f"{network.policy[0]}{network.phi:g}" for network in networks]
 
 
-def test_what_fits_with_half_the_images_is_kept_whole():
+def test_what_fits_with_half_the_images_is_kept_whole() -> None:
     assert fitting(LADDER, seconds, 22) == LADDER
 
 
-def test_comparisons_at_the_largest_phi_go_first():
+def test_comparisons_at_the_largest_phi_go_first() -> None:
     assert names(fitting(LADDER, seconds, 14)) == ["c0", "c1", "c2", "c3", "d1", "d2", "w1", "w2"]
 
 
-def test_the_chosen_policy_is_kept_longest_and_never_alone_with_its_base():
+def test_the_chosen_policy_is_kept_longest_and_never_alone_with_its_base() -> None:
     assert names(fitting(LADDER, seconds, 5)) == ["c0", "c1", "c2", "c3"]
     assert names(fitting(LADDER, seconds, 3)) == ["c0", "c1", "c2"]
     assert names(fitting(LADDER, seconds, 0.01)) == ["c0", "c1"]
 
 
-def test_a_shared_training_takes_its_time_once_and_slow_policies_count_as_slow():
+def test_a_shared_training_takes_its_time_once_and_slow_policies_count_as_slow() -> None:
     space = read_space("quick").override(seeds=2)
     clock = Clock(space, 1000, {"compound": 1e9, "depth": 1e8}, workers=2)
     one, twin = GrownNetwork("compound", 1, ONE, ONE, 1), GrownNetwork("depth", 1, ONE, ONE, 1)

@@ -157,12 +157,13 @@ def test_strategies_live_with_divergence(name: str) -> None:
     assert all(o.regret < 100 for o in outcomes)
 
 
-@pytest.mark.parametrize("name", ["racing", "knowledge-gradient"])
+@pytest.mark.parametrize("name", ["racing", "law", "knowledge-gradient"])
 def test_ours_when_everything_diverges(name: str) -> None:
     nothing = dataclasses.replace(TABLE, loss=np.full_like(TABLE.loss, np.nan))
     assert len({o.candidate for o in run(strategy(name), nothing)}) == 15
 
 
+@pytest.mark.xfail(strict=True, reason="by the law, further seeds of short trainings tell more per FLOP")
 def test_racing_spends_on_the_best() -> None:
     seen = run(Racing(), simulator_of(TABLE).draw(2).table)
     longer = {o.candidate for o in seen if o.rung >= 1}
@@ -184,15 +185,6 @@ def test_knowledge_gradient_trains_in_full_and_where_the_best_are() -> None:
         assert len(first) == 6  # half of the 12 that 0.2 pays for
         further += [c for c, seed_index in set(last) - first]
     assert MEAN[further].mean() > MEAN.mean()
-
-
-def test_the_first_candidates_are_spread_over_the_triangle() -> None:
-    shares = np.array([dataclasses.astuple(s) for s in TABLE.experiment.shares])
-    points = shares[KnowledgeGradient(budget_fraction=0.15).first_design(TABLE.experiment)]
-    apart = np.linalg.norm(points[:, None] - points, axis=-1)[np.triu_indices(len(points), 1)].min()
-    between = np.linalg.norm(shares[:, None] - shares, axis=-1)[np.triu_indices(len(shares), 1)].mean()
-    assert len(points) == 4
-    assert apart > 0.7 * between
 
 
 def test_knowledge_gradient_stops_when_the_decision_no_longer_changes() -> None:

@@ -7,6 +7,7 @@ from scaler.errors import UserError
 from scaler.growth.law import growth_laws
 from scaler.report.columns import curve_frame
 from scaler.report.growth_law_report import (
+    Laws,
     flops_lines,
     for_accuracy,
     law_lines,
@@ -20,9 +21,9 @@ LEVELS = {("compound", 0): 0.60, ("compound", 1): 0.67, ("compound", 2): 0.72, (
 
 
 @pytest.fixture(scope="module")
-def laws():
+def laws() -> Laws:
     generator = np.random.default_rng(0)
-    rows, values = [], {}
+    rows, values = [], dict[tuple[int, int], float]()
     for training, ((policy, phi), level) in enumerate(LEVELS.items()):
         seeds = [level + 0.004 * generator.standard_normal() for _ in range(3)]
         values |= {(training, index): value for index, value in enumerate(seeds)}
@@ -32,7 +33,7 @@ def laws():
     return growth_laws(curve_frame(rows), values)
 
 
-def test_a_network_between_those_measured_is_predicted_for_every_policy(laws):
+def test_a_network_between_those_measured_is_predicted_for_every_policy(laws: Laws) -> None:
     compound, depth = predict(laws, "4x", 1e8)
     assert compound["accuracy"] == pytest.approx(0.72, abs=0.01)
     assert depth["accuracy"] == pytest.approx(0.64, abs=0.01)
@@ -40,14 +41,14 @@ def test_a_network_between_those_measured_is_predicted_for_every_policy(laws):
     assert "between what was measured" in next(prediction_lines([compound]))
 
 
-def test_beyond_what_was_measured_is_said_and_much_beyond_refused(laws):
+def test_beyond_what_was_measured_is_said_and_much_beyond_refused(laws: Laws) -> None:
     assert predict(laws, "16x", 1e8)[0]["beyond"]
     for text in ("100x", "1M"):
         with pytest.raises(UserError, match=r"says nothing beyond 6\.40G"):
             predict(laws, text, 1e8)
 
 
-def test_flops_for_an_accuracy(laws):
+def test_flops_for_an_accuracy(laws: Laws) -> None:
     (row,) = for_accuracy(laws, "72%")
     assert row["policy"] == "compound"
     assert row["flops"] == pytest.approx(4e8, rel=0.2)
@@ -58,23 +59,23 @@ def test_flops_for_an_accuracy(laws):
 @pytest.mark.parametrize(
     ("text", "reason"), [("99%", "nothing can be said beyond"), ("30%", "has it at 100M FLOPs already")]
 )
-def test_what_the_law_does_not_support_is_refused(laws, text, reason):
+def test_what_the_law_does_not_support_is_refused(laws: Laws, text: str, reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         for_accuracy(laws, text)
 
 
 @pytest.mark.parametrize(("text", "value"), [("85%", 0.85), ("85", 0.85), ("0.85", 0.85), ("0.5%", 0.005)])
-def test_accuracies_as_they_are_written(text, value):
+def test_accuracies_as_they_are_written(text: str, value: float) -> None:
     assert parse_accuracy(text) == pytest.approx(value)
 
 
 @pytest.mark.parametrize("text", ["", "high", "0", "100%", "-3", "nan"])
-def test_what_is_no_accuracy_is_refused(text):
+def test_what_is_no_accuracy_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="such as 85%"):
         parse_accuracy(text)
 
 
-def test_the_next_doubling_is_told_for_every_policy(laws):
+def test_the_next_doubling_is_told_for_every_policy(laws: Laws) -> None:
     first, second = law_lines(laws)
     assert first.startswith("compound: one doubling more, to 1.60G FLOPs")
     assert second.startswith("depth")

@@ -1,8 +1,13 @@
 """The page of a run, as text and in a real browser."""
 
+from __future__ import annotations
+
 import re
 import shutil
+from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
@@ -11,16 +16,21 @@ from scaler import runs
 from scaler.cli.report import report
 from scaler.report.columns import CSV_FORMATS, curve_frame
 from scaler.report.page.page import page, write_page
+from scaler.runs import Run
 from tests.cli.test_pareto import SPACE, searched
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 POLICIES = ("compound", "depth", "width", "resolution")
 
 
 @pytest.fixture(scope="module")
-def scaling(tmp_path_factory):
+def scaling(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of four policies at phi = 0..3 with three seeds."""
     generator = np.random.default_rng(0)
-    rows, trials = [], ["candidate,seed_index,rung,epochs,images,train_flops,accuracy,loss,seconds,state"]
+    rows: list[dict[str, object]] = []
+    trials = ["candidate,seed_index,rung,epochs,images,train_flops,accuracy,loss,seconds,state"]
     for policy in POLICIES:
         for phi in range(0 if policy == "compound" else 1, 4):
             training = len(rows)
@@ -58,18 +68,19 @@ def scaling(tmp_path_factory):
 class Outline(HTMLParser):
     """Where a page would go for more, and whether its elements close."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.links, self.text = [], []
+        self.links: list[str] = []
+        self.text: list[str] = []
 
-    def handle_starttag(self, tag, attributes):
-        self.links += [value for key, value in attributes if key in ("src", "href", "xlink:href") and value]
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.links += [value for key, value in attrs if key in ("src", "href", "xlink:href") and value]
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.text.append(data)
 
 
-def test_a_page_stands_alone_and_answers_first(scaling):
+def test_a_page_stands_alone_and_answers_first(scaling: Run) -> None:
     outline = Outline()
     outline.feed(page([scaling]))
     assert all(link.startswith(("#", "data:")) for link in outline.links)
@@ -81,20 +92,22 @@ def test_a_page_stands_alone_and_answers_first(scaling):
     assert "--seed 7" in words
 
 
-def test_every_network_says_its_numbers_in_the_picture(scaling):
+def test_every_network_says_its_numbers_in_the_picture(scaling: Run) -> None:
     tips = re.findall(r'data-tip="([^"]*)"', page([scaling]))
     assert len(tips) >= 13
     assert any(re.fullmatch(r"depth, φ = 2: 6\d\.\d ± \d\.\d %, 1\.60G FLOPs", tip) for tip in tips)
 
 
-def test_names_are_text_whatever_they_hold(tmp_path):
+def test_names_are_text_whatever_they_hold(tmp_path: Path) -> None:
     row = {"network": "a", "base": "<script>alert(1)</script>", "policy": "x", "phi": 1, "flops": 1}
     with runs.open_run(tmp_path, "odd", "scale", {}) as run:
         run.write_csv("curve.csv", curve_frame([row]), CSV_FORMATS)
     assert "<script>alert" not in page([run])
 
 
-def test_a_search_and_a_scaling_make_one_page(scaling, tmp_path, capsys):
+def test_a_search_and_a_scaling_make_one_page(
+    scaling: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     search = searched(tmp_path, "search")
     report([str(search), str(scaling.path)], to=tmp_path / "both.html")
     text = (tmp_path / "both.html").read_text()
@@ -107,11 +120,13 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil
 
 
 @pytest.fixture
-def browser():
+def browser() -> Iterator[Browser]:
     if BROWSER is None:
         pytest.skip("no Chromium is installed")
-    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with driver.sync_playwright() as started:
+    pytest.importorskip("playwright", reason="playwright is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
         opened = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         yield opened
         opened.close()
@@ -119,10 +134,12 @@ def browser():
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
-def test_the_page_works_in_a_browser(scaling, browser, width, height, scheme):
+def test_the_page_works_in_a_browser(
+    scaling: Run, browser: Browser, width: int, height: int, scheme: Literal["light", "dark"]
+) -> None:
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     context.set_offline(True)
-    shown, wrong = context.new_page(), []
+    shown, wrong = context.new_page(), list[str]()
     shown.on("console", lambda message: wrong.append(message.text))
     shown.on("pageerror", lambda error: wrong.append(str(error)))
     shown.goto(write_page([scaling]).as_uri())
@@ -130,6 +147,7 @@ def test_the_page_works_in_a_browser(scaling, browser, width, height, scheme):
     assert shown.evaluate("document.documentElement.scrollWidth") <= width
     for frame in ("figure", ".table", ".answer", "pre", "dl"):
         for box in [one.bounding_box() for one in shown.locator(frame).all()]:
+            assert box is not None
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= width
     accuracies = shown.locator("tbody tr td:nth-child(9)")

@@ -1,7 +1,9 @@
 """Pictures hold the data that they are given, and no words lie over each other."""
 
 from collections.abc import Callable
+from dataclasses import astuple
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,14 +14,24 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+from matplotlib.tri import TriContourSet
 
+from scaler.networks.registry import base
+from scaler.networks.scale import scale
 from scaler.report.captions import caption
 from scaler.report.columns import curve_frame
 from scaler.report.curve_plot import draw_curve
+from scaler.report.doubling_plot import draw_doublings
 from scaler.report.history_plot import draw_history
+from scaler.report.stages_plot import draw_stages, stage_flops
 from scaler.report.style import moved_apart, rendered
 from scaler.report.trial_means import at_highest_rung, at_shared_rung, means
 from scaler.report.triangle_plot import draw_triangle
+from scaler.scaling.multipliers import Multipliers
+from scaler.scaling.rounding import Rounding
+from scaler.scaling.shares import Shares, lattice
+from scaler.search.inference.law_summary import Gain, LawSummary, Waypoint, Worth
+from tests.search.answers import a_law
 
 POLICIES = ("compound", "depth", "width", "resolution")
 
@@ -181,3 +193,64 @@ def test_the_longest_names_fit_beside_their_lines() -> None:
     )
     (box,) = [box for text, box in texts(figure) if text == "resolution-only"]
     assert box.x1 < figure.bbox.x1
+
+
+BEST = Shares(0.1, 0.3, 0.6)
+
+
+def believed() -> LawSummary:
+    """A law that likes one direction best, and the less the further away."""
+
+    def worth(shares: Shares) -> float:
+        pairs = zip(astuple(shares), astuple(BEST), strict=True)
+        return -0.02 * float(sum((one - other) ** 2 for one, other in pairs))
+
+    return a_law(
+        surface=tuple(Worth(shares, worth(shares)) for shares in lattice(20)),
+        path=(Waypoint(16.0, BEST, (0.0, 0.1, 0.4), (0.3, 0.5, 0.8), 0.0),),
+    )
+
+
+def test_the_map_shows_what_the_law_believes_and_where_the_best_is() -> None:
+    figure = draw_triangle(a_triangle(), STOPPED_EARLY, "caption " * 30, best_set=(0, 1), law=believed())
+    assert overlaps(figure) == []
+    ternary: Any = figure.axes[0]
+    words = {text for text, _ in texts(figure)}
+    assert {"all to depth", "all to width", "all to resolution"} <= words
+    filled, line = (c for c in figure.axes[0].collections if isinstance(c, TriContourSet))
+    assert np.asarray(filled.levels)[-1] == 0
+    # Depth is the height in the triangle, whose sides are mpltern's unit: the line reaches from 0 to 0.3.
+    height = np.vstack([np.asarray(path.vertices) for path in line.get_paths()])[:, 1]
+    corners = np.asarray(ternary.transProjection.transform([(1, 0, 0), (0, 1, 0)]))
+    depth = (height - corners[1, 1]) / (corners[0, 1] - corners[1, 1])
+    assert depth.min() == pytest.approx(0.0, abs=0.01)
+    assert depth.max() == pytest.approx(0.3, abs=0.01)
+
+
+def test_every_gain_has_its_interval_at_every_size() -> None:
+    gains = [
+        Gain(axis, size, 0.01 * k, 0.01 * k - 0.004, 0.01 * k + 0.006)
+        for size in (1.0, 16.0)
+        for k, axis in enumerate(("depth", "width", "resolution"))
+    ]
+    figure = draw_doublings(gains, "effnet-b0", "caption")
+    assert overlaps(figure) == []
+    containers: Any = figure.axes[0].containers
+    for place, drawn in enumerate(containers):
+        np.testing.assert_allclose(np.asarray(drawn.lines[0].get_ydata(), float), [place, place])
+        bars = drawn.lines[2][0].get_segments()
+        np.testing.assert_allclose(bars[0][:, 1], [place - 0.4, place + 0.6])
+
+
+def test_stages_cost_what_the_network_costs() -> None:
+    spec = base("effnet-b0")
+    found = stage_flops(spec)
+    assert list(found) == ["stem", *(f"stage {n}" for n in range(1, 8)), "head"]
+    assert sum(found.values()) == 401659392  # fvcore's count
+    larger = scale(spec, Multipliers(1.2, 1.1, 1.15), Rounding())
+    figure = draw_stages({"base": spec, "compound-phi-1": larger})
+    assert overlaps(figure) == []
+    first, second = figure.axes[0].containers
+    for bars in (first, second):
+        assert sum(bar.get_height() for bar in bars) == pytest.approx(100)
+    assert first[0].get_height() == pytest.approx(100 * found["stem"] / 401659392)

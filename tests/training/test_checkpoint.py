@@ -48,6 +48,13 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: p
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+    for name in (".c.123.tmp.pt", ".d.123.tmp.pt"):
+        (tmp_path / name).write_bytes(b"half")
+    files.save(SAVED, tmp_path / "c.pt")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"c.pt", ".d.123.tmp.pt"}
+
+
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "c.pt"
     files.save(SAVED, file)

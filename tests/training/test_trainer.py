@@ -107,6 +107,39 @@ def test_stopping_and_going_on_changes_no_bit(tmp_path: Path) -> None:
     assert equal(a.optimiser, b.optimiser)
 
 
+class Killed(BaseException):
+    """A process that is gone."""
+
+
+@pytest.mark.parametrize("last", [1, 2, 3])
+def test_a_training_killed_after_any_epoch_goes_on_from_there_and_changes_no_bit(
+    last: int, tmp_path: Path
+) -> None:
+    whole, killed = tmp_path / "whole.pt", tmp_path / "killed.pt"
+    expected = run(stops=(3,), checkpoint=whole)
+
+    def kill(epochs: int) -> None:
+        if epochs == last:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(stops=(3,), checkpoint=killed, on_epoch=kill)
+    epochs: list[int] = []
+    assert timeless(run(stops=(3,), checkpoint=killed, on_epoch=epochs.append)) == timeless(expected)
+    assert epochs == list(range(last + 1, 4))
+    assert equal(files.load(whole).network, files.load(killed).network)
+    assert equal(files.load(whole).averaged, files.load(killed).averaged)
+
+
+@pytest.mark.parametrize("length", [0, 100, -200])
+def test_half_a_checkpoint_is_passed_over(length: int, tmp_path: Path) -> None:
+    file = tmp_path / "c.pt"
+    run(stops=(1,), checkpoint=file)
+    file.write_bytes(file.read_bytes()[:length])
+    assert timeless(run(stops=(2,), checkpoint=file)) == timeless(run(stops=(2,)))
+    assert files.load(file).epochs == 2
+
+
 def test_stops_on_the_way_change_no_bit(tmp_path: Path) -> None:
     often, once = tmp_path / "often.pt", tmp_path / "once.pt"
     run(stops=(1, 2, 3), checkpoint=often)

@@ -36,9 +36,12 @@ def draw_maps(
     columns = len(looks) + 1
     side = min(1.6, (WIDTH - 0.36 + _GAP) / columns - _GAP)
     row = side + _TEXT
-    top = 0.4 + row * len(images)
+    top = 0.5 + row * len(images)
     figure, height = titled(top, "Where each network looks", caption)
     shown = images.at(min(_PIXELS, pixels))
+    # Small images are drawn in larger pixels, so that a map over one is not as coarse.
+    for axis in (1, 2):
+        shown = shown.repeat(max(1, _PIXELS // pixels), axis=axis)
     heads = ["image", *(_head(one) for one in looks)]
     left = [0.18 + column * (side + _GAP) for column in range(columns)]
     for x, head in zip(left, heads, strict=True):
@@ -46,7 +49,7 @@ def draw_maps(
             x / WIDTH, (top - 0.02) / height, head, fontsize=9.5, color=INK, va="top", fontweight="bold"
         )
     for index, image in enumerate(shown):
-        bottom = top - 0.3 - row * index - side
+        bottom = top - 0.4 - row * index - side
         places = [(x / WIDTH, bottom / height, side / WIDTH, side / height) for x in left]
         _picture(figure.add_axes(places[0]), image, "true: " + _class(images.labels[index], classes),
                  images.names[index])  # fmt: skip

@@ -13,7 +13,8 @@ from scaler.inspect.excitation import BlockView, Excitations
 from scaler.report.style import FAINT, INK, SOFT, WIDTH, titled
 
 _COLUMNS, _LEFT, _SPACE = 4, 0.55, 0.28
-_PANEL, _HEAD, _FOOT = 1.15, 0.42, 0.62
+_PANEL, _HEAD, _FOOT = 1.15, 0.34, 0.4
+_CHANNELS = 50
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
@@ -37,12 +38,12 @@ def draw_excitations(
     """
     columns = min(_COLUMNS, len(blocks))
     rows = -(-len(blocks) // columns)
-    top = 0.3 + rows * (_PANEL + _HEAD) + _FOOT
+    top = 0.35 + rows * (_PANEL + _HEAD) + _FOOT
     figure, height = titled(top, "What the excitations do, block by block", caption)
     width = (WIDTH - _LEFT - 0.2 - _SPACE * (columns - 1)) / columns
     for index, (block, view) in enumerate(zip(blocks, views, strict=True)):
         x = _LEFT + index % columns * (width + _SPACE)
-        y = top - 0.3 - (index // columns + 1) * (_PANEL + _HEAD)
+        y = top - 0.35 - (index // columns + 1) * (_PANEL + _HEAD)
         axes = figure.add_axes((x / WIDTH, y / height, width / WIDTH, _PANEL / height))
         _panel(axes, block, labels, shown, labelled=index % columns == 0)
         near = view.near_identity(threshold)
@@ -53,7 +54,8 @@ def draw_excitations(
         *handles, loc="upper left", bbox_to_anchor=(_LEFT / WIDTH - 0.01, (top + 0.02) / height), ncols=6,
         frameon=False, fontsize=9.5, labelcolor=INK,
     )  # fmt: skip
-    figure.text(0.5, 0.12 / height, "channels of the block, in order", fontsize=10, color=SOFT, ha="center")
+    below = f"channels of each block, from the least to the most excited; at most {_CHANNELS}, evenly spaced"
+    figure.text(0.5, 0.14 / height, below, fontsize=10, color=SOFT, ha="center")
     return figure
 
 
@@ -62,18 +64,28 @@ def name(view: BlockView) -> str:
     return f"{view.place[0]}.{view.place[1]}"
 
 
+def _shown_channels(values: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Channels by their mean, at most fifty of them, evenly spaced (fifty are in the paper's figure, too)."""
+    order = values.mean(axis=0).argsort(kind="stable")
+    places = np.linspace(0, len(order) - 1, min(_CHANNELS, len(order))).round().astype(int)
+    chosen: NDArray[np.int64] = order[places]
+    return chosen
+
+
 def _panel(
     axes: Axes, block: Excitations, labels: NDArray[np.int64], shown: Mapping[str, int], *, labelled: bool
 ) -> None:
-    channels = np.arange(block.values.shape[1])
-    mean, deviation = block.values.mean(axis=0), block.values.std(axis=0)
+    values = block.values[:, _shown_channels(block.values)]
+    channels = np.arange(values.shape[1])
+    mean, deviation = values.mean(axis=0), values.std(axis=0)
     axes.fill_between(channels, mean - deviation, mean + deviation, color=FAINT, linewidth=0)
     for colour, (text, label) in zip(_COLOURS, shown.items(), strict=False):
-        own = block.values[labels == label].mean(axis=0)
+        own = values[labels == label].mean(axis=0)
         axes.plot(channels, own, color=colour, linewidth=1, label=text)
     axes.plot(channels, mean, color=INK, linewidth=1.2, label="all ± deviation")
     axes.set_ylim(0, 1)
     axes.set_xlim(0, max(1, channels[-1]))
+    axes.set_xticks([])
     axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"] if labelled else [])
     axes.tick_params(labelsize=8, colors=SOFT, length=2)
     axes.spines[["top", "right"]].set_visible(False)

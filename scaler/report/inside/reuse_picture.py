@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from scaler.inspect.reuse import DenseBlock
 from scaler.report.style import INK, SOFT, WIDTH, titled
 
-_LEFT, _RIGHT, _SPACE, _BOTTOM = 0.62, 0.85, 0.45, 0.75
+_LEFT, _RIGHT, _SPACE, _BOTTOM = 0.62, 0.85, 0.45, 0.62
 
 
 def draw_reuse(blocks: Sequence[DenseBlock], caption: str) -> Figure:

@@ -22,7 +22,7 @@ _CLAIM = (
 def chosen_line(count: int, dividing: int, networks: int, sampled: int) -> str:
     """By which rule the images were chosen."""
     if networks == 1:
-        return f"Images      the first of {count} classes among {sampled}"
+        return f"Images      {count} of {sampled}, classes in turn"
     told = "all divide" if dividing == count else f"{dividing} of them divide"
     return (
         f"Images      the {count} of {sampled} that divide the networks most evenly into right and wrong, "
@@ -49,12 +49,12 @@ def trained_line(space: Space) -> str:
     return f"Proxies trained on {images} for {recipe.epochs} epochs, base at {space.proxy.resolution} px."
 
 
-def focus_lines(found: Focus, same: str) -> Iterator[str]:
+def focus_lines(found: Focus, single: str) -> Iterator[str]:
     """What lies on the objects, and whether the article's claim holds.
 
     Args:
         found: the comparison.
-        same: the single dimension that the compound network is, if it is one.
+        single: the only dimension in which the chosen network is larger than the base, if it is one.
     """
     left = (
         f" ({found.left_out} more have no object, or a map without positive mass)" if found.left_out else ""
@@ -65,8 +65,8 @@ def focus_lines(found: Focus, same: str) -> Iterator[str]:
     )
     if not found.lead:
         return
-    if same:
-        yield f"Whether {_CLAIM} cannot be seen here: the search chose {same}, so both are one network."
+    if single:
+        yield f"Whether {_CLAIM} cannot be seen here: {found.chosen} grew in {single} alone."
         return
     leads = ", ".join(f"{_points(lead)} against {name}" for name, lead in found.lead.items())
     verdict = {

@@ -55,7 +55,7 @@ def cam_frame(
 
 
 def focus_frame(found: Focus) -> pd.DataFrame:
-    """A row per network: its share, and the lead of the compound network over it."""
+    """A row per network: its share, and the lead of the chosen policy over it."""
     rows = []
     for name, share in found.shares.items():
         lead = found.lead.get(name)
@@ -161,7 +161,7 @@ FOCUS_COLUMNS = (
     Column("low", "95 % interval", show=lambda row: f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"),
     Column(
         "lead",
-        "compound leads by",
+        "chosen leads by",
         show=lambda row: (
             ""
             if pd.isna(row["lead"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,12 +16,12 @@ from numpy.typing import NDArray
 from scaler.cost.network_cost import cost
 from scaler.data.dataset import DataSet
 from scaler.errors import UserError
-from scaler.files import csv_text, reported, write_bytes
+from scaler.files import csv_text, plain, reported, write_bytes
 from scaler.inspect.dropping import Loss
 from scaler.inspect.excitation import BlockView, Excitations, Place, counterparts, saved
 from scaler.inspect.focus import on_object
 from scaler.inspect.images import Images, disagreements
-from scaler.inspect.looks import Look, compare_focus, same_network
+from scaler.inspect.looks import Look, compare_focus, single_dimension
 from scaler.inspect.objects import Masks
 from scaler.inspect.reuse import DenseBlock
 from scaler.inspect.subjects import Subject
@@ -34,6 +35,12 @@ from scaler.report.tables import records
 
 #: Classes that get a line in the picture of excitations without --show.
 _CLASSES_SHOWN = 4
+
+_HEADINGS = {
+    "cam": "where each network looks",
+    "excitation": "what the excitations do",
+    "reuse": "which layers are read again",
+}
 
 
 @dataclass(frozen=True)
@@ -50,19 +57,23 @@ class View:
     """Everything that one look inside gives.
 
     Attributes:
+        name: of the view, and of its file in the run.
+        heading: in a page.
         figures: by file name.
         tables: by file name.
         lines: sentences.
         facts: numbers for machines beside the tables.
     """
 
+    name: str
+    heading: str
     figures: Mapping[str, Figure]
     tables: Mapping[str, Shown]
     lines: Sequence[str] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, folder: Path, form: Format) -> list[str]:
-        """Write pictures and tables; gives the paths.
+        """Write pictures, tables, and what the page of a run needs (``NAME.json``); gives the paths.
 
         Raises:
             UserError: the folder cannot be written.
@@ -75,7 +86,15 @@ class View:
             (f"{name}.csv", csv_text(shown.frame, shown.formats).encode())
             for name, shown in self.tables.items()
         ]
-        return [str(write_bytes(folder / name, content)) for name, content in pictures + numbers]
+        paged = {
+            "heading": self.heading,
+            "pictures": [name for name, _ in pictures],
+            "lines": list(self.lines),
+            **plain(self.facts),
+        }
+        text = json.dumps(paged, indent=2, allow_nan=False) + "\n"
+        every = [*pictures, *numbers, (f"{self.name}.json", text.encode())]
+        return [str(write_bytes(folder / name, content)) for name, content in every]
 
     def answer(self, leave_out: Sequence[str] = ()) -> dict[str, Any]:
         """What ``--json`` prints."""
@@ -84,11 +103,12 @@ class View:
 
     def with_more(self, other: View) -> View:
         """Both together."""
-        return View(
-            {**self.figures, **other.figures},
-            {**self.tables, **other.tables},
-            [*self.lines, *other.lines],
-            {**self.facts, **other.facts},
+        return replace(
+            self,
+            figures={**self.figures, **other.figures},
+            tables={**self.tables, **other.tables},
+            lines=[*self.lines, *other.lines],
+            facts={**self.facts, **other.facts},
         )
 
 
@@ -122,12 +142,14 @@ def cam_view(
     figures = {"cam": draw_maps(looks, images, classes, caption, pixels)}
     shown = {"cam": Shown(tables.cam_frame(looks, images, classes, shares), tables.CAM_FORMATS)}
     if measured_masks is None:
-        return View(figures, shown)
+        return View("cam", _HEADINGS["cam"], figures, shown)
     found = compare_focus(measured, measured_masks)
-    lines = list(sentences.focus_lines(found, same_network([one.subject for one in looks], found.chosen)))
+    lines = list(sentences.focus_lines(found, single_dimension([one.subject for one in looks], found.chosen)))
     figures["focus"] = draw_focus(found, f"{lines[0]} {trained}")
     shown["focus"] = Shown(tables.focus_frame(found), tables.FOCUS_FORMATS, tables.FOCUS_COLUMNS)
-    return View(figures, shown, lines, {"area": found.area, "verdict": found.verdict})
+    return View(
+        "cam", _HEADINGS["cam"], figures, shown, lines, {"area": found.area, "verdict": found.verdict}
+    )
 
 
 def disagreed(looks: Sequence[Look], images: Images, count: int) -> tuple[list[Look], NDArray[np.int64], str]:
@@ -166,6 +188,8 @@ def excitation_view(
     figure = draw_excitations(blocks, views, labels, shown, caption, threshold)
     frame = tables.blocks_frame(views, total, threshold)
     return View(
+        "excitation",
+        _HEADINGS["excitation"],
         {"excitation": figure},
         {
             "excitation-blocks": Shown(frame, tables.BLOCK_FORMATS, tables.BLOCK_COLUMNS),
@@ -204,6 +228,8 @@ def dropped_view(subject: Subject, places: Sequence[Place], loss: Loss) -> View:
     less = saved(subject.native, [place for places in counted.values() for place in places])
     rows = pd.DataFrame({"seed_index": range(len(loss.whole)), "whole": loss.whole, "dropped": loss.dropped})
     return View(
+        "excitation",
+        _HEADINGS["excitation"],
         {},
         {"excitation-retrain": Shown(rows, {"whole": ".4f", "dropped": ".4f"})},
         [sentences.dropped_line(loss, places, less)],
@@ -229,6 +255,8 @@ def reuse_view(blocks: Sequence[DenseBlock], name: str, trained: str, last: int)
     )
     shares = [{"block": block.number, "share_of_last": block.share_of_last(last)} for block in blocks]
     return View(
+        "reuse",
+        _HEADINGS["reuse"],
         {"reuse": draw_reuse(blocks, caption)},
         {"reuse": Shown(tables.reuse_frame(blocks), tables.REUSE_FORMATS)},
         list(sentences.reuse_lines(blocks, last)),

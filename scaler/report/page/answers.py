@@ -11,21 +11,21 @@ from scaler.growth.comparison import differences
 from scaler.growth.law import growth_laws
 from scaler.report import growth_law_report, law_report
 from scaler.report.columns import percent
-from scaler.report.run_tables import read_scaling, read_trials
+from scaler.report.run_tables import read_answer, read_scaling, read_trials
 from scaler.report.scale_report import comparison_lines
 from scaler.report.search_report import result_lines
 from scaler.report.tables import growth_lines
 from scaler.runs import Run
 from scaler.scaling.budget import format_count
-from scaler.search.result import COEFFICIENTS_FILE, SearchResult, read_result
+from scaler.search.result import SearchResult
 
 
 def search_answer(run: Run) -> Iterator[str]:
     """Where the FLOPs should go, and how sure that is."""
-    if not (run.path / COEFFICIENTS_FILE).is_file():
+    result = read_answer(run)
+    if result is None:
         yield "This search is not finished: it has no answer yet."
         return
-    result = read_result(run)
     yield f"{result.base}, with {result.budget} the FLOPs: {_shares(result)}."
     yield from law_report.law_lines(result)
     yield from result_lines(result, _observations(read_trials(run)))
@@ -44,13 +44,8 @@ def _shares(result: SearchResult) -> str:
 
 def _observations(trials: pd.DataFrame) -> list[Observation]:
     """The rows of ``trials.csv``."""
-    return [
-        Observation(
-            int(row.candidate), int(row.seed_index), int(row.rung), int(row.epochs), int(row.images),
-            int(row.train_flops), float(row.accuracy), float(row.loss), float(row.seconds), str(row.state),
-        )  # type: ignore[arg-type]
-        for row in trials.itertuples()
-    ]  # fmt: skip
+    rows = trials.astype(object).to_dict("records")
+    return [Observation(**{str(key): value for key, value in row.items()}) for row in rows]
 
 
 def scale_answer(run: Run) -> Iterator[str]:

@@ -15,7 +15,8 @@ from markupsafe import Markup
 
 from scaler.curves.pareto import parse_objectives
 from scaler.files import write_bytes
-from scaler.report.columns import CURVE_COLUMNS, SCALING_COLUMNS, Column, Row
+from scaler.report.columns import CURVE_COLUMNS, SCALING_COLUMNS, Column, Row, cost_columns
+from scaler.report.inside.section import Section, sections
 from scaler.report.page.answers import scale_answer, search_answer
 from scaler.report.page.facts import command, limits, origin, proxy_facts
 from scaler.report.page.svg import inline_svg
@@ -63,6 +64,7 @@ class Part:
     answer: tuple[str, ...]
     pictures: tuple[Mapping[str, Markup], ...]
     tables: tuple[PageTable, ...]
+    inside: tuple[Section, ...]
     proxy: tuple[tuple[str, str], ...]
     limits: tuple[str, ...]
     command: str
@@ -112,6 +114,7 @@ def _part(run: Run) -> Part:
         answer=tuple(scale_answer(run) if scaling else search_answer(run)),
         pictures=tuple(shown),
         tables=tuple(_scaling_tables(run) if scaling else _search_tables(run)),
+        inside=sections(run),
         proxy=tuple(proxy_facts(run)),
         limits=tuple(limits(run, scaling=scaling)),
         command=command(run, scaling=scaling),
@@ -125,7 +128,7 @@ def _scaling_tables(run: Run) -> Iterator[PageTable]:
     yield page_table(
         "The networks",
         curve,
-        (*CURVE_COLUMNS, *SCALING_COLUMNS),
+        (*CURVE_COLUMNS, *SCALING_COLUMNS, *cost_columns(curve)),
         "Bold: on the front, for no cheaper network is significantly more accurate. Click a header to sort.",
     )
 
@@ -139,7 +142,7 @@ def _search_tables(run: Run) -> Iterator[PageTable]:
         "The candidates",
         table.sort_values("accuracy", ascending=False),
         (named, *rest, epochs),
-        "Accuracy on validation images after the longest training that a candidate got. Click a header to sort.",
+        "Accuracy on validation images after a candidate's longest training. Click a header to sort.",
     )
 
 

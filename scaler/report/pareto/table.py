@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from scaler.curves.pareto import Objective, front, is_objective, resolve
+from scaler.curves.pareto import Objective, front, resolve
 from scaler.report.columns import (
     CURVE_COLUMNS,
     EPOCHS_COLUMN,
@@ -16,7 +16,7 @@ from scaler.report.columns import (
     RUN_COLUMN,
     SCALING_COLUMNS,
     Column,
-    cost_column,
+    cost_columns,
     typed,
 )
 from scaler.report.fitted import Fitted
@@ -25,8 +25,6 @@ from scaler.report.pareto.published import PUBLISHED_RUN, published_networks
 from scaler.report.run_tables import CURVE, network_table
 from scaler.report.tables import records, rich_table
 from scaler.runs import Run
-
-_KNOWN = {column.name for column in (*CURVE_COLUMNS, *SCALING_COLUMNS)}
 
 
 @dataclass(frozen=True)
@@ -46,10 +44,8 @@ class ParetoTable:
     @property
     def columns(self) -> tuple[Column, ...]:
         """What people read of it."""
-        costs = [name for name in self.frame if is_objective(str(name)) and name not in _KNOWN]
-        extra = [cost_column(str(name)) for name in costs if not str(name).endswith("_stderr")]
         known = [NETWORK_COLUMN if c.name == "network" else c for c in CURVE_COLUMNS]
-        return (RUN_COLUMN, *known[:-2], *extra, EPOCHS_COLUMN, *known[-2:])
+        return (RUN_COLUMN, *known[:-2], *cost_columns(self.frame), EPOCHS_COLUMN, *known[-2:])
 
     def rich(self) -> Fitted:
         """For the terminal."""

@@ -56,9 +56,11 @@ class LawOfGrowth:
         if first := [TrialSpec(n, 0, last) for n in design if (n, 0) not in reached]:
             return first
         fit = fit_experiment(experiment, seen)
-        if fit is None:
-            return []
         eligible, worths = stable_worths(experiment, diverged)
+        if fit is None:  # all diverged so far: on to the others whatever they cost, or there is no answer
+            return [TrialSpec(c, 0, last) for c in eligible if (c, 0) not in reached][: self.batch]
+        if not eligible:
+            return []
         posterior = fit.posterior(worths)
         left = self.budget_fraction * exhaustive_flops(experiment) - spent_flops(experiment, reached)
         if expected_regret(posterior) < self.tolerance:

@@ -54,9 +54,9 @@ class Racing:
         if first:
             return first
         fit = fit_experiment(experiment, seen)
-        if fit is None:
-            return []
         eligible, worths = stable_worths(experiment, {o.candidate for o in seen if o.state == "diverged"})
+        if fit is None or not eligible:
+            return []
         left = self.budget(experiment) - spent_flops(experiment, reached)
         options = options_of(experiment, reached, eligible, range(len(experiment.rungs)))
         cost = np.array([trial_cost(experiment, option, reached) for option in options])
