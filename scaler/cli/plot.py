@@ -18,9 +18,15 @@ def plot(
         typer.Argument(
             metavar="[RUN]",
             help="Directory or name of a run; default: the newest finished scaling, else search.",
+            autocompletion=options.complete_run,
         ),
     ] = None,
-    form: Annotated[str, typer.Option("--format", metavar="png|svg", help="Of the pictures.")] = "png",
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="png|svg", help="Of the pictures.", autocompletion=options.complete_picture
+        ),
+    ] = "png",
     to: Annotated[
         Path | None,
         typer.Option(

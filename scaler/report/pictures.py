@@ -61,10 +61,11 @@ def save_pictures(run: Run, form: Format = "png", folder: Path | None = None) ->
         UserError: as :func:`pictures`, or the folder cannot be written.
         MachineError: the disk is full.
     """
-    target = folder or run.path
-    with reported(target):
+    target, option = folder or run.path, "--output" if folder else "--results"
+    drawn = [(target / f"{name}.{form}", rendered(figure, form)) for name, figure in pictures(run)]
+    with reported(target, option):
         target.mkdir(parents=True, exist_ok=True)
-    return [write_bytes(target / f"{name}.{form}", rendered(figure, form)) for name, figure in pictures(run)]
+    return [write_bytes(path, content, option) for path, content in drawn]
 
 
 def curve_picture(run: Run, frame: pd.DataFrame, laws: Laws) -> Figure:
