@@ -1,4 +1,4 @@
-"""Whatever comes in ends in one sentence: nothing written, nothing printed that steers a terminal, in seconds."""
+"""Whatever comes in ends in one sentence, in seconds: nothing written, nothing printed steers a terminal."""
 
 from __future__ import annotations
 
