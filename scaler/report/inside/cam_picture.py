@@ -16,7 +16,7 @@ from scaler.inspect.looks import Look
 from scaler.report.style import INK, SOFT, WIDTH, new_figure, plain, style_of, titled
 
 #: Pixels of a shown image at the most, inches between images, and inches of text under one.
-_PIXELS, _GAP, _TEXT = 224, 0.08, 0.4
+_PIXELS, _GAP, _TEXT = 128, 0.08, 0.4
 _RIGHT, _WRONG = "#00734f", "#B23A00"
 _LETTERS = 17
 
