@@ -41,9 +41,9 @@ def plot(
 
     Example: scaler plot effnet-b0-2x --format svg
     """
-    from scaler.report.pictures import save_pictures
+    from scaler.report.pictures.of_run import save_pictures
+    from scaler.report.pictures.style import FORMATS
     from scaler.report.run_tables import find_run
-    from scaler.report.style import FORMATS
 
     known = {name: name for name in FORMATS}
     if form not in known:

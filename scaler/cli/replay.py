@@ -108,7 +108,7 @@ def _print_fidelity(printed: Output, tables: list[Table]) -> None:
     """How short trainings rank, and how proxies agree, as notes."""
     from scaler.replay.proxy_agreement import proxy_correlation
     from scaler.replay.table import observations
-    from scaler.report.search_report import correlation_text, warning
+    from scaler.report.answers.search import correlation_text, warning
     from scaler.search.inference.rank_correlation import rank_correlation
 
     for one in tables:

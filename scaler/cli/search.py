@@ -86,7 +86,7 @@ def search(
     Example: scaler search --base effnet-b0 --budget 2x
     """
     from scaler.execution.executors.engine import Engine
-    from scaler.report.search_report import one_candidate, session_lines
+    from scaler.report.answers.search import one_candidate, session_lines
     from scaler.scaling.budget import parse_count, parse_factor
     from scaler.search.session import fitted_before, prepare
     from scaler.search.space import read_space
@@ -163,11 +163,11 @@ def _of_other_versions(results: Path) -> list[Path]:
 def _train(output: Output, session: Session, run: Run, storage: str | None) -> None:
     """Run the trainings, write the run's files, print the result."""
     from scaler.execution.run_trials import CHECKPOINTS, run_trials
+    from scaler.report.answers.law import law_lines
+    from scaler.report.answers.search import RESULT_COLUMNS, moved_lines, result_frame, result_lines
     from scaler.report.columns import CSV_FORMATS, candidate_frame
-    from scaler.report.law_report import law_lines
     from scaler.report.page.page import write_page
-    from scaler.report.pictures import save_pictures
-    from scaler.report.search_report import RESULT_COLUMNS, moved_lines, result_frame, result_lines
+    from scaler.report.pictures.of_run import save_pictures
     from scaler.report.tables import rich_table
     from scaler.search.inference.selection import select
     from scaler.search.result import result_of, write_result
@@ -201,8 +201,8 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> N
 
 
 def _print_candidates(output: Output, session: Session) -> None:
+    from scaler.report.answers.search import moved_lines
     from scaler.report.columns import PLAN_COLUMNS, candidate_frame
-    from scaler.report.search_report import moved_lines
     from scaler.report.tables import records, rich_table
 
     candidates = session.problem.candidates

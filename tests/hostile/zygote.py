@@ -104,8 +104,8 @@ def _import_everything() -> None:
     import scaler.execution.run_trials
     import scaler.growth.scale_up
     import scaler.replay.evaluation
-    import scaler.report.pictures
-    import scaler.report.search_report
+    import scaler.report.answers.search
+    import scaler.report.pictures.of_run
     import scaler.search.session  # noqa: F401
 
     assert all((fvcore.nn, matplotlib.figure, optuna))

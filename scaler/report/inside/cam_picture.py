@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scaler.inspect.focus import Focus, enlarged
 from scaler.inspect.images import UNKNOWN, Images
 from scaler.inspect.looks import Look
-from scaler.report.style import INK, SOFT, WIDTH, new_figure, plain, style_of, titled
+from scaler.report.pictures.style import INK, SOFT, WIDTH, new_figure, plain, style_of, titled
 
 #: Pixels of a shown image at the most, inches between images, and inches of text under one.
 _PIXELS, _GAP, _TEXT = 128, 0.08, 0.4

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from scaler.inspect.excitation import BlockView, Excitations
-from scaler.report.style import FAINT, INK, SOFT, WIDTH, titled
+from scaler.report.pictures.style import FAINT, INK, SOFT, WIDTH, titled
 
 _COLUMNS, _LEFT, _SPACE = 4, 0.55, 0.28
 _PANEL, _HEAD, _FOOT = 1.15, 0.34, 0.4

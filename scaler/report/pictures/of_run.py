@@ -12,11 +12,14 @@ from scaler.errors import UserError
 from scaler.files import reported, write_bytes
 from scaler.growth.law import growth_laws
 from scaler.networks.yaml_spec import read
-from scaler.report.captions import caption
-from scaler.report.curve_plot import draw_curve
-from scaler.report.doubling_plot import draw_doublings
-from scaler.report.growth_law_report import Laws
-from scaler.report.history_plot import draw_history
+from scaler.report.answers.growth_law import Laws
+from scaler.report.pictures.captions import caption
+from scaler.report.pictures.curve_plot import draw_curve
+from scaler.report.pictures.doubling_plot import draw_doublings
+from scaler.report.pictures.history_plot import draw_history
+from scaler.report.pictures.stages_plot import draw_stages
+from scaler.report.pictures.style import Format, rendered
+from scaler.report.pictures.triangle_plot import draw_triangle
 from scaler.report.run_tables import (
     CANDIDATES,
     CURVE,
@@ -26,10 +29,7 @@ from scaler.report.run_tables import (
     read_scaling,
     read_trials,
 )
-from scaler.report.stages_plot import draw_stages
-from scaler.report.style import Format, rendered
 from scaler.report.trial_means import at_highest_rung, means
-from scaler.report.triangle_plot import draw_triangle
 from scaler.runs import Run
 
 #: The part of the data on which a scaling measures its networks.
