@@ -4,9 +4,10 @@
     python -m tests.benchmarks.kill_test nodes 100 nodes.csv       # Ray nodes removed, and others added
     python -m tests.benchmarks.kill_test postgres 50 cuts.csv      # connections cut, the server restarted
 
-A row per search: the disturbances it saw, its trials by state, epochs trained twice, and whether its answer
-is that of the undisturbed one, with every training once and nothing left running. Trainings are those of
-the tests' toy search, which sleep: what is tried is execution.
+A row per search: the disturbances it saw, how often its leader was killed and how often it gave up, its
+trials by state, epochs trained twice, and whether its answer is that of the undisturbed one, with every
+training once and nothing left running. Trainings are those of the tests' toy search, which sleep: what is
+tried is execution.
 """
 
 from __future__ import annotations
@@ -39,6 +40,23 @@ EPOCH_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
+class Disturbance:
+    """What a search went through.
+
+    Attributes:
+        storage: of its study.
+        hits: disturbances, the leader's deaths among them.
+        leader_kills: those.
+        gave_up: how often the leader ended with an error of its own, and was started again.
+    """
+
+    storage: str
+    hits: int
+    leader_kills: int = 0
+    gave_up: int = 0
+
+
+@dataclass(frozen=True)
 class Row:
     """A search."""
 
@@ -46,6 +64,7 @@ class Row:
     kind: str
     disturbances: int
     leader_kills: int
+    gave_up: int
     complete: int
     failed: int
     running: int
@@ -62,7 +81,7 @@ def main(kind: str, count: int, file: Path) -> None:
         while sum(row.disturbances for row in rows) < count:
             folder = Path(name) / f"search-{len(rows)}"
             folder.mkdir()
-            rows.append(judged(len(rows), kind, folder, expected, *disturbed(folder, draw)))
+            rows.append(judged(len(rows), kind, folder, expected, disturbed(folder, draw)))
             print(rows[-1], flush=True)
     table = pd.DataFrame([asdict(row) for row in rows])
     table.to_csv(file, index=False)
@@ -72,23 +91,22 @@ def main(kind: str, count: int, file: Path) -> None:
     sys.exit(not good)
 
 
-def judged(
-    number: int, kind: str, folder: Path, expected: list[Observation], storage: str, hits: int, leaders: int
-) -> Row:
+def judged(number: int, kind: str, folder: Path, expected: list[Observation], saw: Disturbance) -> Row:
     """What became of a search: its study as anyone reads it, and its answer as the next run gives it."""
     epochs = Counter(entry[1:] for entry in noted(folder))
-    address = toy_search.address(storage, folder)
+    address = toy_search.address(saw.storage, folder)
     opened: Any = address if "://" in address else JournalStorage(JournalFileBackend(address))
     trials = optuna.load_study(study_name="toy", storage=opened).trials
     states = Counter(trial.state.name for trial in trials)
     complete = Counter(tuple(trial.user_attrs["spec"]) for trial in trials if trial.state.name == "COMPLETE")
-    answer = toy_search.run(storage, folder)
+    answer = toy_search.run(saw.storage, folder)
     once = set(complete.values()) == {1} and len(noted(folder)) == sum(epochs.values())
     return Row(
         number,
         kind,
-        hits,
-        leaders,
+        saw.hits,
+        saw.leader_kills,
+        saw.gave_up,
         states["COMPLETE"],
         states["FAIL"],
         states["RUNNING"] + states["WAITING"],
@@ -97,8 +115,8 @@ def judged(
     )
 
 
-#: Runs a search in a folder to its end, disturbing it; gives its storage, disturbances, and leaders killed.
-Disturbed = Callable[[Path, random.Random], tuple[str, int, int]]
+#: Runs a search in a folder to its end, disturbing it.
+Disturbed = Callable[[Path, random.Random], Disturbance]
 
 
 @contextlib.contextmanager
@@ -124,26 +142,30 @@ def disturber(kind: str, folder: Path) -> Iterator[Disturbed]:
 # --- kill -9 ---------------------------------------------------------------------------------------------
 
 
-def kill_processes(folder: Path, draw: random.Random) -> tuple[str, int, int]:
+def kill_processes(folder: Path, draw: random.Random) -> Disturbance:
     """Start a search as often as it takes; every 0.1 to 0.8 seconds one of its processes that work dies."""
-    workers = leaders = 0
+    workers = leaders = gave_up = 0
     while True:
         known = len(noted(folder))
         leader = started(folder)
         while leader.poll() is None and len(noted(folder)) == known:
             time.sleep(0.02)
+        killed = False
         while leader.poll() is None:
             time.sleep(draw.uniform(0.1, 0.8))
             at_work = sorted({entry[0] for entry in noted(folder)} & set(children(leader.pid)))
             if draw.random() < 0.1:
                 leader.kill()
-                leaders += 1
+                leader.wait()
+                killed = leader.returncode == -signal.SIGKILL
+                leaders += killed
             elif at_work:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(draw.choice(at_work), signal.SIGKILL)
                     workers += 1
         if leader.wait() == 0:
-            return "journal", workers + leaders, leaders
+            return Disturbance("journal", workers + leaders, leaders, gave_up)
+        gave_up += not killed
 
 
 def started(folder: Path) -> subprocess.Popen[bytes]:
@@ -161,7 +183,7 @@ def children(pid: int) -> list[int]:
 # --- nodes, connections ----------------------------------------------------------------------------------
 
 
-def change_nodes(cluster: Any, folder: Path, draw: random.Random) -> tuple[str, int, int]:
+def change_nodes(cluster: Any, folder: Path, draw: random.Random) -> Disturbance:
     """Now and then a node goes, with what it trains, and another comes."""
     hits = []
 
@@ -173,10 +195,10 @@ def change_nodes(cluster: Any, folder: Path, draw: random.Random) -> tuple[str, 
 
     executor = start(Engine("ray", cluster.address), Toy(folder, EPOCH_SECONDS), "cpu", None)
     lead(executor, "journal", folder, on_progress=change)
-    return "journal", len(hits), 0
+    return Disturbance("journal", len(hits))
 
 
-def cut_connections(server: postgres.Server, folder: Path, draw: random.Random) -> tuple[str, int, int]:
+def cut_connections(server: postgres.Server, folder: Path, draw: random.Random) -> Disturbance:
     """Now and then all connections are cut; one time in ten the server is stopped and started."""
     from tests.execution.test_postgres import cut, emptied
 
@@ -192,7 +214,7 @@ def cut_connections(server: postgres.Server, folder: Path, draw: random.Random) 
                 cut(url)
 
     toy_search.run(url, folder, workers=2, epoch_seconds=EPOCH_SECONDS / 10, on_progress=trouble)
-    return url, len(hits), 0
+    return Disturbance(url, len(hits))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from scaler.replay.evaluation import replays, run, score
 from scaler.replay.proxy_agreement import proxy_correlation
 from scaler.replay.simulator import simulator_of
 from scaler.replay.table import frame_of, observations, read_table, write_table
-from scaler.report.search_report import warning
+from scaler.report.answers.search import warning
 from scaler.search.inference.rank_correlation import rank_correlation
 from scaler.search.strategies.knowledge_gradient import KnowledgeGradient
 from scaler.search.strategies.racing import Racing
@@ -107,7 +107,7 @@ def test_broken_tables(path: Path, change: Callable[[str], str], message: str) -
 
 
 def test_a_missing_table(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="there is no table"):
+    with pytest.raises(UserError, match="there is no file"):
         read_table(tmp_path / "none.csv")
 
 
