@@ -1,7 +1,7 @@
 """Planted laws of growth: what strategies find, and whether what they state holds.
 
 ``python -m tests.benchmarks.planted_laws law@0.1=60 knowledge-gradient@0.1=60 random@0.1=60 tpe@0.1=10``
-plants laws of six families (:mod:`tests.replay.planted`), lets each strategy search as many of each, and
+plants laws of seven families (:mod:`tests.replay.planted`), lets each strategy search as many of each, and
 writes ``results/reference/planted-laws.csv``. ``@0.1`` is the part of exhaustive's training FLOPs (64
 trainings at 2x, so 6.4 of them), ``=60`` the number of searches per family; the same laws for all. Every
 strategy's trainings are judged by the law. ``everything`` trains all networks with two seeds: what much data
