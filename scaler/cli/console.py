@@ -43,7 +43,9 @@ class Output:
             return
         for renderable in shown:
             text = printable(renderable) if isinstance(renderable, str) else renderable
-            self.console.print(text, markup=False)
+            # A sentence or a path on a pipe keeps to one line, as programs read it.
+            whole = isinstance(text, str) and not self.console.is_terminal
+            self.console.print(text, markup=False, soft_wrap=whole)
 
     def text(self, data: Any, text: str) -> None:
         """A result that people may keep in a file: printed exactly as it is."""

@@ -66,6 +66,10 @@ for command in (search, scale, pareto, plot, report, export, profile, replay, ru
 app.add_typer(inspect)
 
 
+#: Exit code after Ctrl-C, by the shells' custom.
+INTERRUPTED = 130
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit: 0 done, 1 failed, 2 wrong use, 130 interrupted.
 
@@ -90,6 +94,8 @@ def _run(arguments: Sequence[str] | None) -> int:
             list(arguments) if arguments is not None else None, prog_name="scaler", standalone_mode=False
         )
         sys.stdout.flush()
+        if ended == INTERRUPTED:
+            return _end("Interrupted", INTERRUPTED)
         return ended if isinstance(ended, int) else 0
     except _WrongUse as error:
         return _wrong_use(error)
@@ -111,7 +117,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             raise
         return _end("Error: the memory of this machine is full; take smaller batches, images or networks", 1)
     except (KeyboardInterrupt, typer.Abort):
-        return _end("Interrupted", 130)
+        return _end("Interrupted", INTERRUPTED)
 
 
 def _out_of_memory(error: BaseException) -> bool:

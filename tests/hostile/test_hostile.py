@@ -46,7 +46,7 @@ def _params() -> Iterator[object]:
         yield pytest.param(case, id=case.id, marks=() if quick else pytest.mark.slow)
 
 
-@pytest.mark.parametrize("case", _params())
+@pytest.mark.parametrize("case", list(_params()))
 def test_it_ends_in_one_sentence(ground: Ground, case: Case, tmp_path: Path) -> None:
     template = ground.template(case.runs)
     assert outcome(ground.zygote, case, template, tmp_path / "here", ground.root / "cache", PATIENCE) == []
