@@ -57,6 +57,7 @@ RANGES: Mapping[str, Range] = {
     **dict.fromkeys(
         ("alpha", "beta", "gamma", "depth", "width", "flops_ratio", "proxy_ratio"), Range(1e-9, 1e9)
     ),
+    **dict.fromkeys(("octave_depth", "octave_width", "octave_resolution"), _NUMBER),
     **dict.fromkeys(("phi", "difference", "difference_low", "difference_high"), _NUMBER),
 }
 

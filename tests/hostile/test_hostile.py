@@ -1,4 +1,4 @@
-"""Whatever comes in ends in one sentence: nothing written, nothing printed that steers a terminal, in seconds."""
+"""Whatever comes in ends in one sentence: nothing written, no control characters printed, in seconds."""
 
 from __future__ import annotations
 

@@ -123,8 +123,8 @@ def test_a_network_off_the_budget_that_diverged(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         (",off,", ",of,", "'of'; it is one of candidate, off, larger"),
-        (",-1.0000,", ",left,", "octave_depth holds 'left'"),
-        ("1.000000,0.000000,0.000000,", ",,,", "share_depth holds an empty cell, which is no number"),
+        (",-1.0000,", ",left,", "octave_depth is 'left'"),
+        ("1.000000,0.000000,0.000000,", ",,,", "share_depth has no value in a row"),
     ],
 )
 def test_broken_columns(path: Path, old: str, new: str, message: str) -> None:

@@ -92,8 +92,8 @@ def test_a_run_directory_is_a_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda text: text.replace("accuracy,", "acc,"), "lacks the columns accuracy"),
-        (lambda text: "\n".join(text.splitlines()[:-1]), "lacks candidate 14, seed index 3, epoch 6"),
+        (lambda text: text.replace("accuracy,", "acc,"), "lacks the column 'accuracy'"),
+        (lambda text: "\n".join(text.splitlines()[:-1]) + "\n", "lacks candidate 14, seed index 3, epoch 6"),
         (lambda text: text + text.splitlines()[-1] + "\n", "candidate 14, seed index 3, epoch 6 twice"),
         (lambda text: text.replace("0.250000,", "oops,").replace(",0.25,", ",oops,"), "'oops', which is no"),
         (lambda text: "\n".join(text.splitlines()[:2]) + "\n", "holds no training"),
@@ -107,7 +107,7 @@ def test_broken_tables(path: Path, change: Callable[[str], str], message: str) -
 
 
 def test_a_missing_table(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="there is no table"):
+    with pytest.raises(UserError, match="there is no file"):
         read_table(tmp_path / "none.csv")
 
 
