@@ -86,7 +86,7 @@ def test_which_run_a_command_goes_on_with(tmp_path: Path) -> None:
     made(tmp_path, "e-scale", kind="scale", finish=True)
     (tmp_path / "junk").mkdir()
     (tmp_path / "junk" / "run.yaml").write_text("[")
-    with pytest.warns(PassedOverWarning, match="junk is passed over"):
+    with pytest.warns(PassedOverWarning, match="passed over"):
         found = all_runs(tmp_path, "search")
     assert [run.name for run in found] == ["b-old", "a-new", "c-other", "d-done"]
     shutil.rmtree(tmp_path / "junk")

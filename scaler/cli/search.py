@@ -95,7 +95,7 @@ def search(
     output = Output(json, quiet)
     where = Engine(options.engine_name(engine), ray_address, gpus_per_training)
     early.check(device=device, name=name, storage=storage, results=results)
-    asked = read_space(space or _DEFAULT_SPACE).override(
+    asked = read_space(_DEFAULT_SPACE if space is None else space).override(
         base=base, budget=budget, data=data, strategy=strategy, seeds=seeds, up_to=parse_factor(up_to)
     )
     asked = asked.with_se(se, skip_last_stage=se_skip_last_stage)

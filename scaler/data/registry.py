@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from scaler.errors import UserError
 from scaler.registry import Registry
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def load(
     name, colon, path = source.partition(":")
     if not colon and source.startswith(("./", "../", "/", "~/")):
         name, path = "folder", source
+    if path and f"{name}:PATH" not in DATA and name in DATA:
+        raise UserError(f"--data {name} takes nothing after a colon, and {path!r} is given; leave it out")
     usage = {known.partition(":")[0]: known for known in DATA}
     raw = DATA.find(usage.get(name, name)).open_source(path, root, seed, skip_unreadable)
     return data_set(raw, largest_resolution, allow_upsampling=allow_upsampling)
