@@ -1,4 +1,4 @@
-"""Numbers as files and options may give them: finite, and no truth values. Ranges stand where they are used."""
+"""Numbers as files and options may give them: finite, no truth values. Ranges stand where they are used."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Reading tables from CSV files, with errors that name the line and the column.
 
-A table may have been cut, edited or never been one of ours: its numbers are checked against their ranges here,
-so that whoever reads it need not.
+A table may have been cut, edited or never been one of ours: its numbers are checked against their ranges
+here, so that whoever reads it need not.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ RANGES: Mapping[str, Range] = {
     **dict.fromkeys(
         ("alpha", "beta", "gamma", "depth", "width", "flops_ratio", "proxy_ratio"), Range(1e-9, 1e9)
     ),
+    **dict.fromkeys(("octave_depth", "octave_width", "octave_resolution"), Range(-100, 100)),
     **dict.fromkeys(("phi", "difference", "difference_low", "difference_high"), _NUMBER),
 }
 
@@ -70,15 +71,14 @@ def read_csv(path: Path, needed: Sequence[str], renamed: Mapping[str, str] | Non
         renamed: what columns of older files are called now.
 
     Raises:
-        UserError: there is no such file, it is no table, a column is missing or there twice, or a value is wrong.
+        UserError: there is no such file, it is no table, a column is missing or there twice, or a value is
+            wrong.
     """
     import pandas as pd
 
     text = read_text(path)
     if text and not text.endswith("\n"):
-        raise UserError(
-            f"{path} is cut off: its last line has no end; copy the file again, or end the line if it is whole"
-        )
+        raise UserError(f"{path} is cut off: its last line has no end; copy the file again, or end the line")
     try:
         frame = pd.read_csv(StringIO(text), comment="#", keep_default_na=False, na_values=[""])
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:

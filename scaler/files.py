@@ -58,7 +58,8 @@ def read_bytes(path: Path, largest: int = LARGEST_TEXT) -> bytes:
             if not stat.S_ISREG(status.st_mode):
                 kind = _KINDS.get(stat.S_IFMT(status.st_mode), "a device")
                 raise UserError(f"cannot read {path}: it is {kind}; give a file")
-            content = file.read(largest + 1)
+            # As much as there is: memory for the largest allowed would be taken at once.
+            content = file.read(min(largest, max(status.st_size, 1 << 20)) + 1)
     except FileNotFoundError:
         raise UserError(f"there is no file {path}; give the path of one") from None
     except IsADirectoryError:
@@ -101,7 +102,9 @@ def replacing(path: Path, option: str = "--results") -> Iterator[Path]:
         MachineError: the disk is full or failed.
     """
     with reported(path, option):
-        if path.is_symlink() or not (path.is_file() or path.is_dir() or not path.exists()):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a directory")
+        if path.is_symlink() or (path.exists() and not path.is_file()):
             with tempfile.TemporaryDirectory() as folder:
                 temporary = Path(folder) / f"new{path.suffix}"
                 yield temporary

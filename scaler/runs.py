@@ -176,10 +176,10 @@ def every_run(results: Path) -> list[Run]:
         try:
             run = load_run(file.parent)
             if "space" not in run.configuration:
-                raise UserError("its configuration has no search space")
+                raise UserError(f"the configuration in {file} has no search space")
             found.append(run)
         except UserError as error:
-            warnings.warn(f"{file.parent} is passed over: {error}", PassedOverWarning, stacklevel=2)
+            warnings.warn(f"a run is passed over: {error}", PassedOverWarning, stacklevel=2)
     return sorted(found, key=lambda run: (run.created, run.name))
 
 

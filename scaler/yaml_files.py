@@ -110,7 +110,7 @@ class _Loader(yaml.SafeLoader):
             if self._depth > DEEPEST:
                 raise yaml.MarkedYAMLError(
                     problem=f"values are nested more than {DEEPEST} deep",
-                    problem_mark=self.peek_event().start_mark,
+                    problem_mark=self.get_mark(),
                 )
             found: yaml.Node | None = super().compose_node(parent, index)
             return found
@@ -138,7 +138,11 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-_Loader.add_constructor(_TIMESTAMP, _Loader.construct_yaml_str)
+def _as_text(loader: _Loader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+_Loader.add_constructor(_TIMESTAMP, _as_text)
 
 
 def _written_out(node: yaml.Node) -> int:
@@ -235,8 +239,8 @@ def _keys(model: Any, path: Key) -> list[str]:
     """The keys that a model knows at a place inside it."""
     for part in path:
         fields = _fields(model)
-        if part in fields:
-            model = getattr(fields[part], "annotation", None) or _hint(_model_in(model), str(part))
+        if (name := str(part)) in fields:
+            model = getattr(fields[name], "annotation", None) or _model_in(model).__annotations__.get(name)
     return list(_fields(model))
 
 
@@ -244,11 +248,6 @@ def _fields(model: Any) -> Mapping[str, Any]:
     found = _model_in(model)
     known = getattr(found, "model_fields", None) or getattr(found, "__dataclass_fields__", None)
     return known or {}
-
-
-def _hint(kind: Any, name: str) -> Any:
-    """The type of a dataclass's field."""
-    return kind.__annotations__.get(name)
 
 
 def _model_in(annotation: Any) -> Any:

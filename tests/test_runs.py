@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 import yaml
 
 from scaler import runs
-from scaler.errors import MachineError, UserError
+from scaler.errors import MachineError, PassedOverWarning, UserError
 from scaler.files import replacing, write_bytes
 from scaler.runs import Run, all_runs, default_name, find_unfinished, load_run, newest_finished, open_run
 
@@ -85,7 +86,10 @@ def test_which_run_a_command_goes_on_with(tmp_path: Path) -> None:
     made(tmp_path, "e-scale", kind="scale", finish=True)
     (tmp_path / "junk").mkdir()
     (tmp_path / "junk" / "run.yaml").write_text("[")
-    assert [run.name for run in all_runs(tmp_path, "search")] == ["b-old", "a-new", "c-other", "d-done"]
+    with pytest.warns(PassedOverWarning, match="passed over"):
+        found = all_runs(tmp_path, "search")
+    assert [run.name for run in found] == ["b-old", "a-new", "c-other", "d-done"]
+    shutil.rmtree(tmp_path / "junk")
     assert _name(find_unfinished(tmp_path, CONFIGURATION)) == "a-new"
     assert _name(newest_finished(tmp_path)) == "d-done"
     made(tmp_path, "b-old", finish=True)
@@ -115,10 +119,10 @@ def test_what_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is no run: it has no run.yaml"):
         load_run(tmp_path)
     (tmp_path / "run.yaml").write_text("a: 1\n")
-    with pytest.raises(UserError, match="not one that Scaler wrote"):
+    with pytest.raises(UserError, match="key 'kind': field required"):
         load_run(tmp_path)
     (tmp_path / "run.yaml").write_text("a: [1\n")
-    with pytest.raises(UserError, match=r"cannot be read: .* line 2"):
+    with pytest.raises(UserError, match="line 2"):
         load_run(tmp_path)
 
 

@@ -6,16 +6,16 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, TextIO
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from scaler.files import plain
+from scaler.report.fitted import Cells, Fitted
+from scaler.words import printable
 
 #: Columns when nothing says how wide the paper is (a pipe, a file): tables keep to one line per row.
 _WIDTH_OF_A_PIPE = 160
@@ -42,7 +42,10 @@ class Output:
             print(json.dumps(plain(data), allow_nan=False))
             return
         for renderable in shown:
-            self.console.print(renderable, markup=False)
+            text = printable(renderable) if isinstance(renderable, str) else renderable
+            # A sentence or a path on a pipe keeps to one line, as programs read it.
+            whole = isinstance(text, str) and not self.console.is_terminal
+            self.console.print(text, markup=False, soft_wrap=whole)
 
     def text(self, data: Any, text: str) -> None:
         """A result that people may keep in a file: printed exactly as it is."""
@@ -59,11 +62,11 @@ class Output:
     def note(self, sentence: str) -> None:
         """What a user may want to know; on stderr, unless quiet."""
         if not self.quiet:
-            _console(sys.stderr).print(sentence, markup=False, soft_wrap=True)
+            _console(sys.stderr).print(printable(sentence), markup=False, soft_wrap=True)
 
     def warn(self, sentence: str) -> None:
         """What a user must know; on stderr, always."""
-        _console(sys.stderr).print(f"Warning: {sentence}", markup=False, soft_wrap=True)
+        _console(sys.stderr).print(printable(f"Warning: {sentence}"), markup=False, soft_wrap=True)
 
     @contextmanager
     def progress(self, text: str, total: float) -> Iterator[Advance]:
@@ -79,7 +82,7 @@ class Output:
     @contextmanager
     def tracking(self, text: str, total: float) -> Iterator[Callable[[float, float], None]]:
         """The same bar for work whose length may change; call it with what is done and the total."""
-        with self._bar() as bar:
+        with self._bar() as bar, _stdout_to_stderr():
             task = bar.add_task(text, total=total)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -87,7 +90,8 @@ class Output:
     def working(self, text: str) -> Iterator[None]:
         """A sign of life on stderr during work of unknown length, where that is a terminal."""
         console = _console(sys.stderr)
-        with console.status(text) if console.is_terminal and not self.quiet else nullcontext():
+        status = console.status(text) if console.is_terminal and not self.quiet else nullcontext()
+        with status, _stdout_to_stderr():
             yield
 
     def _bar(self) -> Progress:
@@ -105,22 +109,36 @@ class Output:
 
 def table(
     columns: Mapping[str, str], rows: Iterable[Iterable[object]], title: str | None = None, fold: str = ""
-) -> Table:
+) -> Fitted:
     """A table of ``columns`` (heading -> ``left`` or ``right``); cells are printed as they are.
 
     Only the column named ``fold`` breaks its text into lines where the terminal is narrow.
     """
-    made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading, justify in columns.items():
-        made.add_column(
-            heading,
-            justify="right" if justify == "right" else "left",
-            no_wrap=heading != fold,
-            overflow="fold",
-        )
-    for row in rows:
-        made.add_row(*(Text(str(cell)) for cell in row))
-    return made
+    cells = list(zip(*(map(str, row) for row in rows), strict=True)) or [() for _ in columns]
+    made = [
+        Cells(heading, tuple(found), right=justify == "right", folds=heading == fold)
+        for (heading, justify), found in zip(columns.items(), cells, strict=True)
+    ]
+    return Fitted(made, title=title, gap=2)
+
+
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """What is printed meanwhile, by a user's own network or by new processes, goes to stderr."""
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:  # it is closed
+        kept = None
+    try:
+        if kept is not None:
+            os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if kept is not None:
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def _console(stream: TextIO) -> Console:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scaler.inspect.objects import Masks
     from scaler.inspect.subjects import Asked, Subject
     from scaler.report.inside.view import View
-    from scaler.report.style import Format
+    from scaler.report.pictures.style import Format
 
 inspect = typer.Typer(
     name="inspect",
@@ -357,7 +357,7 @@ def _print(
 
 
 def _form(text: str) -> Format:
-    from scaler.report.style import FORMATS
+    from scaler.report.pictures.style import FORMATS
 
     known = {name: name for name in FORMATS}
     if text not in known:

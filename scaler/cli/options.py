@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +13,12 @@ _MACHINE = "Machine"
 _OUTPUT = "Output"
 ENGINES: tuple[Literal["local"], Literal["ray"]] = ("local", "ray")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+#: Ten years.
+_LONGEST = 3650 * 86400.0
+#: Processes of one machine.
+_MOST_WORKERS = 512
+#: Seeds are numbers that every library takes.
+_LARGEST_SEED = 2**63 - 1
 
 
 def parse_duration(text: str) -> float:
@@ -25,9 +32,21 @@ def parse_duration(text: str) -> float:
         seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     else:
         seconds = float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else 0.0
-    if seconds <= 0:
-        raise typer.BadParameter(f"cannot read {text!r}: write a time such as 90s, 10m or 1.5h")
+    if not 0 < seconds <= _LONGEST:
+        shown = text if len(text) <= 20 else f"{text[:17]}..."
+        raise typer.BadParameter(f"cannot read {shown!r}: write a time such as 90s, 10m or 1.5h, up to 3650d")
     return seconds
+
+
+def finite(value: float | None) -> float | None:
+    """A number that an option was given, if it is one.
+
+    Raises:
+        typer.BadParameter: it is infinite, or not a number.
+    """
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no finite number")
+    return value
 
 
 def engine_name(text: str) -> Literal["local", "ray"]:
@@ -56,6 +75,37 @@ def complete_space(incomplete: str) -> list[str]:
     return [name for name in space_files() if name.startswith(incomplete)]
 
 
+def complete_data(incomplete: str) -> list[str]:
+    """Names of data sets that begin so."""
+    from scaler.data.registry import DATA
+
+    names = [name.removesuffix("PATH") for name in DATA]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def complete_strategy(incomplete: str) -> list[str]:
+    """Names of strategies that begin so."""
+    from scaler.search.strategies.registry import STRATEGIES
+
+    return [name for name in STRATEGIES if name.startswith(incomplete)]
+
+
+def complete_run(context: typer.Context, incomplete: str) -> list[str]:
+    """Names of runs in the results that begin so."""
+    results = Path(context.params.get("results") or "results")
+    return sorted(file.parent.name for file in results.glob(f"{incomplete}*/run.yaml"))
+
+
+def complete_picture(incomplete: str) -> list[str]:
+    """Formats of pictures that begin so."""
+    return [form for form in ("png", "svg") if form.startswith(incomplete)]
+
+
+def complete_device(incomplete: str) -> list[str]:
+    """Devices that begin so."""
+    return [device for device in ("auto", "cpu", "cuda") if device.startswith(incomplete)]
+
+
 Base = Annotated[
     str | None,
     typer.Option(
@@ -79,7 +129,8 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="NAME|folder:PATH",
-        help="Data set: fractals, digits, cifar10 or folder:PATH (`scaler data` lists them).",
+        help="Data set: fractals, digits, cifar10, folder:PATH or ./PATH (`scaler data` lists them).",
+        autocompletion=complete_data,
     ),
 ]
 DataRoot = Annotated[
@@ -103,14 +154,21 @@ Name = Annotated[
         rich_help_panel=_OUTPUT,
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="What all randomness derives from.")]
+Seed = Annotated[
+    int,
+    typer.Option("--seed", metavar="N", min=0, max=_LARGEST_SEED, help="What all randomness derives from."),
+]
 Seeds = Annotated[
     int | None, typer.Option("--seeds", metavar="N", min=1, help="Repetitions with different seeds.")
 ]
 Device = Annotated[
     str,
     typer.Option(
-        "--device", metavar="auto|cpu|cuda[:N]", help="Where networks run.", rich_help_panel=_MACHINE
+        "--device",
+        metavar="auto|cpu|cuda[:N]",
+        help="Where networks run.",
+        rich_help_panel=_MACHINE,
+        autocompletion=complete_device,
     ),
 ]
 Workers = Annotated[
@@ -119,6 +177,7 @@ Workers = Annotated[
         "--workers",
         metavar="N",
         min=1,
+        max=_MOST_WORKERS,
         help="Trainings at the same time; default: one per core, or one per GPU.",
         rich_help_panel=_MACHINE,
     ),
@@ -148,6 +207,7 @@ GpusPerTraining = Annotated[
         metavar="PART",
         min=0.01,
         max=1.0,
+        callback=finite,
         help="Part of a GPU that a training takes on Ray: with 0.25, four share one.",
         rich_help_panel=_MACHINE,
     ),
@@ -174,7 +234,12 @@ TimeBudget = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
 Se = Annotated[
     float | None,
-    typer.Option("--se", metavar="RATIO", help="Add squeeze-and-excitation with this reduction, e.g. 16."),
+    typer.Option(
+        "--se",
+        metavar="RATIO",
+        callback=finite,
+        help="Add squeeze-and-excitation with this reduction, e.g. 16.",
+    ),
 ]
 SeSkipLastStage = Annotated[
     bool,

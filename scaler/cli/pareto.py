@@ -18,6 +18,7 @@ def pareto(
         typer.Argument(
             metavar="[RUN]...",
             help="Directories or names of runs; default: the newest finished scaling, else search.",
+            autocompletion=options.complete_run,
         ),
     ] = None,
     objectives: Annotated[
@@ -86,9 +87,10 @@ def pareto(
     for sentence in table.notes:
         output.note(sentence)
     path = to or (chosen[0].path if len(chosen) == 1 else results) / f"pareto{ENDINGS[kind]}"
-    with reported(path):
+    option = "--output" if to else "--results"
+    with reported(path, option):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, TABLE_FORMATS[kind](table.frame, table.columns).encode())
+    write_bytes(path, TABLE_FORMATS[kind](table.frame, table.columns).encode(), option)
     where = {"runs": [str(one.path) for one in chosen], "file": str(path)}
     output.result({**where, **table.json()}, table.rich())
     count = int(table.frame["on_front"].sum())

@@ -18,9 +18,15 @@ def plot(
         typer.Argument(
             metavar="[RUN]",
             help="Directory or name of a run; default: the newest finished scaling, else search.",
+            autocompletion=options.complete_run,
         ),
     ] = None,
-    form: Annotated[str, typer.Option("--format", metavar="png|svg", help="Of the pictures.")] = "png",
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="png|svg", help="Of the pictures.", autocompletion=options.complete_picture
+        ),
+    ] = "png",
     to: Annotated[
         Path | None,
         typer.Option(
@@ -35,9 +41,9 @@ def plot(
 
     Example: scaler plot effnet-b0-2x --format svg
     """
-    from scaler.report.pictures import save_pictures
+    from scaler.report.pictures.of_run import save_pictures
+    from scaler.report.pictures.style import FORMATS
     from scaler.report.run_tables import find_run
-    from scaler.report.style import FORMATS
 
     known = {name: name for name in FORMATS}
     if form not in known:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import RenderableType
 
-from scaler.cli import options
+from scaler.cli import early, options
 from scaler.cli.console import Output, table
 from scaler.cost.profile import BlockCost, Profile, block_costs, small_variant
 from scaler.cost.profile import profile as profile_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from scaler.networks.weights import Loaded
 
 #: A --resolution of this or more is pixels, one below it a multiplier.
-_FEWEST_PIXELS = 8
+_FEWEST_PIXELS, _MOST_PIXELS = 8, 8192
 _MEMORY_BATCH, _LATENCY_BATCH = 32, 1
 
 _COSTS = {"cost": "left", "value": "right", "exactly": "right", "note": "left"}
@@ -57,13 +57,18 @@ def profile(
             autocompletion=options.complete_base,
         ),
     ],
-    depth: Annotated[float | None, typer.Option(metavar="X", max=100, help="Depth multiplier.")] = None,
-    width: Annotated[float | None, typer.Option(metavar="X", max=100, help="Width multiplier.")] = None,
+    depth: Annotated[
+        float | None, typer.Option(metavar="X", max=100, callback=options.finite, help="Depth multiplier.")
+    ] = None,
+    width: Annotated[
+        float | None, typer.Option(metavar="X", max=100, callback=options.finite, help="Width multiplier.")
+    ] = None,
     resolution: Annotated[
         float | None,
         typer.Option(
             metavar="X|PIXELS",
-            max=8192,
+            max=_MOST_PIXELS,
+            callback=options.finite,
             help="Resolution: a multiplier below 8, pixels from 8 on (1.5, 336).",
         ),
     ] = None,
@@ -73,6 +78,7 @@ def profile(
             metavar="PHI",
             min=-20,
             max=20,
+            callback=options.finite,
             help="Raise the multipliers to this power; without any given, the published 1.2, 1.1, 1.15.",
         ),
     ] = None,
@@ -82,6 +88,7 @@ def profile(
             "--small",
             metavar="PIXELS",
             min=1,
+            max=_MOST_PIXELS,
             help="The small-image variant: early strides dropped until the last map is 4x4 or more.",
         ),
     ] = None,
@@ -91,7 +98,8 @@ def profile(
         RoundingRule, typer.Option(help="How scaled layers and channels become whole numbers.")
     ] = RoundingRule.search,
     classes: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Number of classes; default: the base's.")
+        int | None,
+        typer.Option(metavar="N", min=1, max=1_000_000, help="Number of classes; default: the base's."),
     ] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Also the cost of every block.")] = False,
     memory: Annotated[
@@ -102,7 +110,9 @@ def profile(
     ] = False,
     batch: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Images at once; default: 32 for --memory, 1 for --latency."),
+        typer.Option(
+            metavar="N", min=1, max=16_384, help="Images at once; default: 32 for --memory, 1 for --latency."
+        ),
     ] = None,
     weights: Annotated[
         Path | None,
@@ -119,6 +129,10 @@ def profile(
     Example: scaler profile effnet-b0 --depth 1.2 --width 1.1 --resolution 1.15
     """  # fmt: skip
     output = Output(json, quiet)
+    if batch is not None and not (memory or latency):
+        raise UserError(f"--batch {batch} is of --memory or --latency: give one of them, or leave it out")
+    if memory or latency:
+        early.check(device=device)
     native = find_base(base).with_classes(classes) if classes else find_base(base)
     if se is not None:
         native = with_se(native, se, skip_last_stage=se_skip_last_stage)

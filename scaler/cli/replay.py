@@ -31,10 +31,13 @@ def replay(
         str,
         typer.Option(
             metavar="all|NAME[@FRACTION],...",
+            autocompletion=options.complete_strategy,
             help="Strategies; @0.2 lets one spend a fifth of exhaustive's training FLOPs.",
         ),
     ] = _DEFAULT,
-    replays: Annotated[int, typer.Option(metavar="N", min=1, help="Replays of each strategy.")] = 1000,
+    replays: Annotated[
+        int, typer.Option(metavar="N", min=1, max=1_000_000, help="Replays of each strategy.")
+    ] = 1000,
     metric: Annotated[
         str, typer.Option(metavar="accuracy|loss", help="What candidates are chosen by.")
     ] = "accuracy",
@@ -59,14 +62,16 @@ def replay(
     from scaler.search.strategies.registry import parse_strategy
 
     printed = Output(json, quiet)
+    if metric not in ("accuracy", "loss"):
+        raise UserError(f"cannot choose by {metric!r}: --metric is accuracy or loss")
+    if not strategy.strip(", "):
+        raise UserError("--strategy names none: write all, or some such as exhaustive,racing@0.2")
+    field = [(text.strip(), parse_strategy(text)) for text in _names(strategy).split(",")]
     read = [read_table(path) for path in tables]
     if record is not None:
         write_table(frame_of(read[0]), record, f"scaler replay {tables[0].name} --record {record.name}")
         printed.note(f"Wrote {record}")
         return
-    if metric not in ("accuracy", "loss"):
-        raise UserError(f"cannot choose by {metric!r}: --metric is accuracy or loss")
-    field = [(text.strip(), parse_strategy(text)) for text in _names(strategy).split(",")]
     _print_fidelity(printed, read)
     rows = [score for one in read for score in _scores(printed, one, field, replays, metric, seed)]
     if output is not None:
@@ -103,7 +108,7 @@ def _print_fidelity(printed: Output, tables: list[Table]) -> None:
     """How short trainings rank, and how proxies agree, as notes."""
     from scaler.replay.proxy_agreement import proxy_correlation
     from scaler.replay.table import observations
-    from scaler.report.search_report import correlation_text, warning
+    from scaler.report.answers.search import correlation_text, warning
     from scaler.search.inference.rank_correlation import rank_correlation
 
     for one in tables:
@@ -130,4 +135,4 @@ def _write(rows: list[Score], path: Path) -> None:
     from scaler.files import write_bytes
 
     text = pd.DataFrame([vars(row) for row in rows]).to_csv(index=False, float_format="%.4f")
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(), "--output")

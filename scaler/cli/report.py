@@ -17,6 +17,7 @@ def report(
         typer.Argument(
             metavar="[RUN]...",
             help="Directories or names of runs; default: the newest finished scaling, else search.",
+            autocompletion=options.complete_run,
         ),
     ] = None,
     to: Annotated[

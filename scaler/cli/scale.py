@@ -126,7 +126,7 @@ def scale(
     from scaler.growth.ladder import parse_phis
     from scaler.growth.policies import parse_compare
     from scaler.growth.scale_up import Asked, fitted_before, prepare_scale
-    from scaler.report.scale_report import scale_lines
+    from scaler.report.answers.scaling import scale_lines
     from scaler.search.workload import Settings
 
     output = Output(json, quiet)
@@ -155,7 +155,7 @@ def _answer(
 ) -> None:
     """What a finished scaling lets expect of networks that nobody has trained."""
     from scaler.growth.law import growth_laws
-    from scaler.report.growth_law_report import flops_lines, for_accuracy, predict, prediction_lines
+    from scaler.report.answers.growth_law import flops_lines, for_accuracy, predict, prediction_lines
     from scaler.report.run_tables import find_run, read_scaling
 
     run = find_run(results, name, kind="scale")
@@ -261,11 +261,11 @@ def _finish(
     from scaler.growth.export import export_networks
     from scaler.growth.law import growth_laws
     from scaler.growth.scale_up import curve_rows
+    from scaler.report.answers.growth_law import law_lines
+    from scaler.report.answers.scaling import comparison_lines, with_differences
     from scaler.report.columns import CSV_FORMATS, CURVE_COLUMNS, SCALING_COLUMNS, cost_columns, curve_frame
-    from scaler.report.growth_law_report import law_lines
     from scaler.report.page.page import write_page
-    from scaler.report.pictures import save_pictures
-    from scaler.report.scale_report import comparison_lines, with_differences
+    from scaler.report.pictures.of_run import save_pictures
     from scaler.report.tables import growth_lines, records, rich_table
 
     work = prepared.work

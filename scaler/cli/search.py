@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scaler.cli import options
+from scaler.cli import early, options
 from scaler.cli.console import Output
 
 if TYPE_CHECKING:
@@ -31,7 +33,11 @@ def search(
     data_root: options.DataRoot = None,
     strategy: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Which trainings are run, e.g. law@0.15 or exhaustive."),
+        typer.Option(
+            metavar="NAME",
+            autocompletion=options.complete_strategy,
+            help="Which trainings are run, e.g. law@0.15 or exhaustive.",
+        ),
     ] = None,
     up_to: Annotated[
         str | None,
@@ -50,7 +56,10 @@ def search(
         typer.Option(metavar="BYTES", help="... take so much memory in training (batch 32), e.g. 6G."),
     ] = None,
     max_latency: Annotated[
-        float | None, typer.Option(metavar="MS", help="... take so many milliseconds for one image.")
+        float | None,
+        typer.Option(
+            metavar="MS", callback=options.finite, help="... take so many milliseconds for one image."
+        ),
     ] = None,
     seeds: options.Seeds = None,
     seed: options.Seed = 0,
@@ -77,14 +86,16 @@ def search(
     Example: scaler search --base effnet-b0 --budget 2x
     """
     from scaler.execution.executors.engine import Engine
-    from scaler.report.search_report import session_lines
+    from scaler.report.answers.search import one_candidate, session_lines
     from scaler.scaling.budget import parse_count, parse_factor
     from scaler.search.session import fitted_before, prepare
     from scaler.search.space import read_space
     from scaler.search.workload import Settings
 
     output = Output(json, quiet)
-    asked = read_space(space or _DEFAULT_SPACE).override(
+    where = Engine(options.engine_name(engine), ray_address, gpus_per_training)
+    early.check(device=device, name=name, storage=storage, results=results)
+    asked = read_space(_DEFAULT_SPACE if space is None else space).override(
         base=base, budget=budget, data=data, strategy=strategy, seeds=seeds, up_to=parse_factor(up_to)
     )
     asked = asked.with_se(se, skip_last_stage=se_skip_last_stage)
@@ -94,12 +105,15 @@ def search(
         memory=parse_count(max_memory),
         latency=max_latency,
     )
-    where = Engine(options.engine_name(engine), ray_address, gpus_per_training)
     settings = Settings(data_root, skip_unreadable, seed, device, workers, time_budget, where)
     with output.working("Counting candidates and timing this machine"):
         session = prepare(asked, settings, fitted_before(results, name, asked, settings))
     for line in session_lines(session):
         output.note(line)
+    if len(session.problem.candidates.kept) == 1:
+        output.warn(one_candidate(session))
+    if data_root is not None and asked.data in ("fractals", "digits"):
+        output.note(f"Note        --data-root is not used: {asked.data} has no files")
     if dry_run:
         _print_candidates(output, session)
         return
@@ -123,7 +137,20 @@ def _run(output: Output, session: Session, results: Path, name: str | None, stor
         drop_checkpoints(run)
         run.finish()
     output.note(f"Report      {run.path / 'report.html'}")
-    output.note(f"Files       {run.path}; next: scaler scale --phi 4")
+    output.note(f"Files       {run.path}; next: {_next(session, results)}")
+
+
+def _next(session: Session, results: Path) -> str:
+    """The command that grows what was found here, and nothing else."""
+    settings = session.work.settings
+    words = ["scaler", "scale", "--phi", "4"]
+    if results != Path("results"):
+        words += ["--results", str(results)]
+    if settings.data_root is not None:
+        words += ["--data-root", str(settings.data_root)]
+    if settings.skip_unreadable:
+        words.append("--skip-unreadable")
+    return shlex.join(words)
 
 
 def _of_other_versions(results: Path) -> list[Path]:
@@ -136,14 +163,15 @@ def _of_other_versions(results: Path) -> list[Path]:
 def _train(output: Output, session: Session, run: Run, storage: str | None) -> None:
     """Run the trainings, write the run's files, print the result."""
     from scaler.execution.run_trials import CHECKPOINTS, run_trials
+    from scaler.report.answers.law import law_lines
+    from scaler.report.answers.search import RESULT_COLUMNS, moved_lines, result_frame, result_lines
     from scaler.report.columns import CSV_FORMATS, candidate_frame
-    from scaler.report.law_report import law_lines
     from scaler.report.page.page import write_page
-    from scaler.report.pictures import save_pictures
-    from scaler.report.search_report import RESULT_COLUMNS, result_frame, result_lines
+    from scaler.report.pictures.of_run import save_pictures
     from scaler.report.tables import rich_table
     from scaler.search.inference.selection import select
     from scaler.search.result import result_of, write_result
+    from scaler.search.workload import validation_images
 
     work, kept = session.work, session.problem.candidates.kept
     frame = candidate_frame(kept, session.problem.candidates.left_out, session.off_budget)
@@ -158,7 +186,7 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> N
             attributes=session.attributes(),
             on_progress=on_progress,
         )
-    judged = work.space.recipe.validation_images or work.data.sizes["validation"]
+    judged = validation_images(work.space, work.data)
     result = result_of(session, select(work.experiment, seen, validation_images=judged))
     content = write_result(run, result)
     save_pictures(run)
@@ -166,15 +194,19 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> N
     shown: list[RenderableType] = [
         *law_lines(result),
         rich_table(result_frame(kept, result), RESULT_COLUMNS),
+        *moved_lines(kept),
         *result_lines(result, seen),
     ]
     output.result({"run": str(run.path), **content}, *shown)
 
 
 def _print_candidates(output: Output, session: Session) -> None:
+    from scaler.report.answers.search import moved_lines
     from scaler.report.columns import PLAN_COLUMNS, candidate_frame
     from scaler.report.tables import records, rich_table
 
     candidates = session.problem.candidates
     frame = candidate_frame(candidates.kept, candidates.left_out, session.off_budget)
-    output.result(records(frame), rich_table(frame, PLAN_COLUMNS))
+    plan = {**asdict(session.work.plan), "seconds": session.work.seconds, "workers": session.work.workers}
+    shown: list[RenderableType] = [rich_table(frame, PLAN_COLUMNS), *moved_lines(candidates.kept)]
+    output.result({"plan": plan, "candidates": records(frame)}, *shown)

@@ -256,7 +256,8 @@ def _draw(
             return decode(read_bytes(root / path, LARGEST_FILE), resolution)
         except Exception as error:
             raise UserError(
-                f"the image {root / path} cannot be read ({error}); mend it, or leave it out by --skip-unreadable"
+                f"the image {root / path} cannot be read ({error}); mend it, or leave it out by "
+                "--skip-unreadable"
             ) from error
 
     with ThreadPoolExecutor(_cores()) as threads:

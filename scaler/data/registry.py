@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from scaler.errors import UserError
 from scaler.registry import Registry
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def load(
     """A data set by the name that ``--data`` takes.
 
     Args:
-        source: a key of :data:`DATA`, with a path in the place of ``PATH``.
+        source: a key of :data:`DATA`, with a path in the place of ``PATH``; a path such as ``./photos`` alone
+            is a folder's.
         largest_resolution: pixels of the largest images that will be asked for.
         root: ``--data-root``: where ``cifar10`` lies; what ``folder:PATH`` is relative to.
         seed: of the data (what is drawn, how parts are split), not of a run.
@@ -67,7 +69,11 @@ def load(
     """
     from scaler.data.source import data_set
 
-    name, _, path = source.partition(":")
+    name, colon, path = source.partition(":")
+    if not colon and source.startswith(("./", "../", "/", "~/")):
+        name, path = "folder", source
+    if path and f"{name}:PATH" not in DATA and name in DATA:
+        raise UserError(f"--data {name} takes nothing after a colon, and {path!r} is given; leave it out")
     usage = {known.partition(":")[0]: known for known in DATA}
     raw = DATA.find(usage.get(name, name)).open_source(path, root, seed, skip_unreadable)
     return data_set(raw, largest_resolution, allow_upsampling=allow_upsampling)

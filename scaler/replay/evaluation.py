@@ -77,7 +77,7 @@ def replays(
         drawn = simulator.draw(derive(seed, "replay", replay))
         experiment, seen = drawn.table.experiment, run(strategy, drawn.table)
         chosen, best_set = choose(experiment, seen, metric)
-        further = np.isfinite(drawn.larger).any()
+        further = bool(np.isfinite(drawn.larger).all())
         yield Outcome(
             cost_fraction=spent_flops(experiment, highest_rungs(seen)) / exhaustive_flops(experiment),
             regret=100 * float(drawn.truth.max() - drawn.truth[chosen]),
@@ -85,7 +85,7 @@ def replays(
             if further
             else math.nan,
             covered=int(drawn.truth.argmax()) in best_set,
-            covered_larger=bool(further) and int(np.nanargmax(drawn.larger)) in best_set,
+            covered_larger=further and int(np.nanargmax(drawn.larger)) in best_set,
             region=len(best_set),
         )
 

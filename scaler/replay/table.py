@@ -133,7 +133,7 @@ def read_table(path: Path) -> Table:
 def write_table(table_frame: pd.DataFrame, path: Path, command: str) -> None:
     """Write a table's frame with the command that made it; :func:`read_table` reads it."""
     text = table_frame.to_csv(index=False, lineterminator="\n")
-    write_bytes(path, f"# {command}\n{text}".encode())
+    write_bytes(path, f"# {command}\n{text}".encode(), "--record")
 
 
 def frame_of(table: Table) -> pd.DataFrame:

@@ -31,6 +31,7 @@ class Column:
         kind: ``whole`` numbers keep all digits in CSV and may be missing.
         show: the cell in the terminal; a column without it is in files only.
         varied: shown only where its values differ from row to row.
+        folds: sentences, which break into lines in the terminal.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Column:
     kind: type = float
     show: Callable[[Row], str] | None = None
     varied: bool = False
+    folds: bool = False
 
 
 def _missing(value: object) -> bool:
@@ -173,7 +175,7 @@ CANDIDATE_COLUMNS = (
     Column("proxy_flops_ratio", "of base", float, _factor("proxy_flops_ratio", 3)),
     Column("multiplier_gap", "gap", float, _number("multiplier_gap", ".1%")),
     Column("feasible", "feasible", bool),
-    Column("reason", "left out because", str),
+    Column("reason", "left out because", str, _text("reason"), folds=True),
 )
 
 #: For :meth:`scaler.runs.Run.write_csv`: six digits are more than any accuracy has.

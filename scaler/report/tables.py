@@ -6,26 +6,22 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import pandas as pd
-from rich.markup import escape
-from rich.table import Table
 
 from scaler.curves.scaling_law import overall_slope, slopes
 from scaler.report.columns import Column, Row
+from scaler.report.fitted import Cells, Fitted
 from scaler.scaling.budget import format_count
 
 
-def rich_table(frame: pd.DataFrame, columns: Sequence[Column]) -> Table:
+def rich_table(frame: pd.DataFrame, columns: Sequence[Column]) -> Fitted:
     """Those columns that are meant for the terminal; rows on the front are bold."""
-    shown = shown_columns(frame, columns)
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in shown:
-        text = column.kind is str
-        # Where the terminal is narrow, names break into lines, and numbers stay whole.
-        table.add_column(column.title, justify="left" if text else "right", no_wrap=not text, overflow="fold")
-    for row in cast("list[dict[str, Any]]", frame.to_dict("records")):
-        cells = [escape(column.show(row)) for column in shown if column.show]
-        table.add_row(*cells, style="bold" if row.get("on_front") is True else None)
-    return table
+    rows = cast("list[dict[str, Any]]", frame.to_dict("records"))
+    cells = [
+        Cells(column.title, tuple(column.show(row) for row in rows), column.kind is not str, column.folds)
+        for column in shown_columns(frame, columns)
+        if column.show
+    ]
+    return Fitted(cells, ["bold" if row.get("on_front") is True else "" for row in rows])
 
 
 def shown_columns(frame: pd.DataFrame, columns: Sequence[Column]) -> list[Column]:

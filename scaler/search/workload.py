@@ -149,6 +149,11 @@ def training_images(space: Space, data: DataSet) -> int:
     return max(there // space.recipe.batch_size, 1) * min(space.recipe.batch_size, there)
 
 
+def validation_images(space: Space, data: DataSet) -> int:
+    """Images that candidates are compared on: what the recipe asks for, or what there is."""
+    return min(space.recipe.validation_images or data.sizes["validation"], data.sizes["validation"])
+
+
 def speed_of(spec: NetworkSpec, recipe: Recipe, settings: Settings) -> float:
     """Training FLOPs a second of one worker on this network."""
     from scaler.execution.calibration import flops_per_second

@@ -1,7 +1,7 @@
 """Planted laws of growth: what strategies find, and whether what they state holds.
 
 ``python -m tests.benchmarks.planted_laws law@0.1=60 knowledge-gradient@0.1=60 random@0.1=60 tpe@0.1=10``
-plants laws of six families (:mod:`tests.replay.planted`), lets each strategy search as many of each, and
+plants laws of seven families (:mod:`tests.replay.planted`), lets each strategy search as many of each, and
 writes ``results/reference/planted-laws.csv``. ``@0.1`` is the part of exhaustive's training FLOPs (64
 trainings at 2x, so 6.4 of them), ``=60`` the number of searches per family; the same laws for all. Every
 strategy's trainings are judged by the law. ``everything`` trains all networks with two seeds: what much data
@@ -85,14 +85,16 @@ def judge(world: World, seen: Sequence[Observation]) -> Outcome:
     posterior = fit.posterior(worths(experiment))
     chosen, reached = int(posterior.mean.argmax()), highest_rungs(seen)
     region = posterior.region()
-    regret = [float(w.max() - w[chosen]) for w in (world.worth((size,)) for size in (2.0, 4.0, 16.0))]
+    lacks = [float(w.max() - w[chosen]) for w in (world.worth((size,)) for size in (2.0, 4.0, 16.0))]
     low, high = 100 * fit.posterior(gains(ORIGIN)).interval(0.9).T
     true = world.truth.smooth(np.eye(3)) - world.truth.smooth(ORIGIN)
     test = lack_of_fit(octaves_of(experiment), fit.values)
     return Outcome(
-        spent_flops(experiment, reached) / exhaustive_flops(experiment),
-        len(reached),
-        *regret,
+        cost_fraction=spent_flops(experiment, reached) / exhaustive_flops(experiment),
+        trainings=len(reached),
+        regret_2x=lacks[0],
+        regret_4x=lacks[1],
+        regret_16x=lacks[2],
         coverage=float(int(world.worth(ladder(experiment)).argmax()) in region),
         region=len(region),
         slope_coverage=float(np.mean((low <= true) & (true <= high))),

@@ -252,7 +252,7 @@ def test_scale_without_a_search_uses_the_published_coefficients(
         (("search", "--budget", "1x"), "is what effnet-b0 itself costs"),
         (("search", "--budget", "400M"), "is what effnet-b0 itself costs"),
         (("search", "--budget", "plenty"), "cannot read the budget 'plenty'"),
-        (("search", "--space", "no-such"), "there is no search space 'no-such'"),
+        (("search", "--space", "no-such"), "unknown search space 'no-such'"),
         (("search", "--data", "mnist"), "fractals"),
         (("search", "--data", "folder:/nowhere"), "/nowhere"),
         (("search", "--strategy", "guess"), "guess"),

@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from scaler.growth.comparison import differences
+from scaler.report.answers.scaling import comparison_lines, with_differences
 from scaler.report.columns import curve_frame
-from scaler.report.scale_report import comparison_lines, with_differences
 
 
 def a_curve(*rows: tuple[str, float, int]) -> pd.DataFrame:

@@ -36,7 +36,7 @@ class Case:
         runs: the folder holds finished runs.
         writes: what may change, as a pattern of paths.
         stdout: a device to print to.
-        fast: part of the quick battery.
+        environment: added to the process's own.
     """
 
     group: str
@@ -49,7 +49,6 @@ class Case:
     runs: bool = False
     writes: str = "^$"
     stdout: str = ""
-    fast: bool = False
     environment: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -56,7 +56,8 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("base", ("5", "[a]", "''", "effnet-b99", "2024-01-01", "nosuch.yaml", "nosuch:net", "':'", "/dev/null")),
     ("budget", ("2", "''", "0x", "-2x", "1x", "[2x]", ".inf", f"'{'9' * 400}x'", "'1e400x'", "'0.00001x'",
                 "'100000000x'", "'1'", "'2xx'")),
-    ("data", ("''", "nosuch", "folder", "'folder:'", "'folder:nosuch'", "'folder:/dev/null'", "[digits]", "5")),
+    ("data", ("''", "nosuch", "folder", "'folder:'", "'folder:nosuch'", "'folder:/dev/null'", "[digits]",
+        "5")),
     ("strategy", ("''", "nosuch", "asha@nan", "asha@-1", "law@2", "law@0", "law@inf", "law@", "'law@1e-300'",
                   "exhaustive@0.5", "[law]", "'@0.2'", "law@0.1@0.2")),
     ("proxy.flops", ("''", "2x", "-1", "0", "1e400M", "[2M]")),
@@ -66,7 +67,8 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("rounding.depth", ("up", "1")),
     ("se.position", ("top", "1")),
     ("se.skip_last_stage", ("2", "text")),
-    ("rungs", ("[]", "[2, 1]", "[1, 1]", "[0]", "[-1]", "[1.5]", "1", "text", "[.inf]", "[yes]", "null", "[2]")),
+    ("rungs", ("[]", "[2, 1]", "[1, 1]", "[0]", "[-1]", "[1.5]", "1", "text", "[.inf]", "[yes]", "null",
+        "[2]")),
     ("grid", ("{}", "5", "null", "{lattice: 2, step: 0.1}", "{step: 0.1}")),
     ("proxy", ("{}", "5", "{resolution: 8}", "{resolution: 8, width: 1, flops: 2M}", "null")),
     ("recipe", ("5", "[1]", "null")),
@@ -259,7 +261,8 @@ _NETWORK: dict[str, tuple[str, ...]] = {
     "stages": ("[]", "5", "null", "[5]"),
     "stem": ("5", "[5]"),
     "head": ("5", "{hidden: [-1]}", "{hidden: [0]}", "{hidden: [1000000000000]}", "{width: -1}", "{pool: 0}",
-             "{pool: 100000}", "{dropout: 1}", "{dropout: -0.1}", "{dropout: .nan}", "{width: 1000000000000}"),
+             "{pool: 100000}", "{dropout: 1}", "{dropout: -0.1}", "{dropout: .nan}",
+                 "{width: 1000000000000}"),
     "style": ("5", "{activation: nosuch}", "{norm_eps: 0}", "{norm_eps: .inf}", "{norm_eps: .nan}",
               "{norm_momentum: 2}", "{drop_path: 1}", "{drop_path: .nan}", "{conv_bias: 5}"),
 }  # fmt: skip
@@ -296,7 +299,8 @@ def networks() -> Iterator[Case]:
     yield Case("network", "5000 stages", COUNT, ("bad.yaml",), make=writes("bad.yaml", many))
     wide = NETWORK.replace("width: 24", "width: 60000").replace("width: 16", "width: 60000")
     yield Case(
-        "network", "too large to search", ("search", "--base", "bad.yaml", "--space", "space.yaml", "--dry-run"),
+        "network", "too large to search", ("search", "--base", "bad.yaml", "--space", "space.yaml",
+            "--dry-run"),
         ("tiny|bad.yaml",), make=writes("bad.yaml", wide),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from tests.hostile import cases_files, cases_options, cases_yaml, world
+from tests.hostile import cases_files, cases_options, cases_runs, cases_yaml, world
 from tests.hostile.case import FAULTS, Case, faults
 from tests.hostile.zygote import Job, Zygote
 
@@ -30,9 +30,9 @@ def _all() -> Iterator[Case]:
     yield from cases_yaml.spaces()
     yield from cases_yaml.formats()
     yield from cases_yaml.networks()
-    yield from cases_files.results()
-    yield from cases_files.bad_runs()
-    yield from cases_files.tables()
+    yield from cases_runs.results()
+    yield from cases_runs.bad_runs()
+    yield from cases_runs.tables()
     yield from cases_files.weights()
     yield from cases_files.pictures()
     yield from cases_files.caches()

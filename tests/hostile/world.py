@@ -64,7 +64,8 @@ def make(folder: Path) -> None:
     (folder / "net.yaml").write_text(NETWORK)
     (folder / "net.py").write_text(PYTHON)
     rows = [
-        f"{c},{int(c == 0)}.0,{int(c == 1)}.0,{int(c == 2)}.0,{s},{e},{64 * e},{1000 * e},0.{3 + c}{s}{e},1.{e}"
+        f"{c},{int(c == 0)}.0,{int(c == 1)}.0,{int(c == 2)}.0,"
+        f"{s},{e},{64 * e},{1000 * e},0.{3 + c}{s}{e},1.{e}"
         for c in range(3)
         for s in range(2)
         for e in (1, 2)

@@ -104,8 +104,8 @@ def _import_everything() -> None:
     import scaler.execution.run_trials
     import scaler.growth.scale_up
     import scaler.replay.evaluation
-    import scaler.report.pictures
-    import scaler.report.search_report
+    import scaler.report.answers.search
+    import scaler.report.pictures.of_run
     import scaler.search.session  # noqa: F401
 
     assert all((fvcore.nn, matplotlib.figure, optuna))
@@ -114,7 +114,7 @@ def _import_everything() -> None:
 
 
 def _do_what_most_cases_do() -> None:
-    """Imports and counts are kept per process: made here, they are there in every fork. Nothing is trained."""
+    """Imports and counts are kept per process: made here, they are there in every fork."""
     from scaler.data.registry import load
     from scaler.networks.build import build
     from scaler.search.candidates.problem import experiment, pose
@@ -197,7 +197,7 @@ def _become(job: dict[str, Any], out: Path, err: Path) -> None:
         os.dup2(os.open(err, create), 2)
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
-        sys.stdin = open(0)
+        sys.stdin = os.fdopen(0)
         code = _main(job["arguments"])
         sys.stdout.flush()
     except BaseException:

@@ -176,7 +176,7 @@ def test_errors_of_the_file_itself_are_told(tmp_path: Path) -> None:
 
 def test_a_base_resolution_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "odd.py").write_text("def net(**_): pass\nnet.base_resolution = 'large'\n")
-    with pytest.raises(UserError, match="whole number of pixels, not 'large'"):
+    with pytest.raises(UserError, match="whole number of pixels from 1 to 8192, not 'large'"):
         base(f"{tmp_path / 'odd.py'}:net")
 
 

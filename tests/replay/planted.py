@@ -76,7 +76,13 @@ def none(rng: np.random.Generator) -> Truth:
     return Truth(lambda x: returns(x.sum(axis=1), np.array(a)) * g, own=0.0)
 
 
-FAMILIES = {f.__name__: f for f in (additive, interacting, saturating, corner, punished, none)}
+def power(rng: np.random.Generator) -> Truth:
+    """Error is a product of powers, of which 32.5 points can be mended at the base."""
+    a = rng.uniform(0.08, 0.25, 3)
+    return Truth(lambda x: np.asarray(-32.5 * 2 ** -(x @ a)))
+
+
+FAMILIES = {f.__name__: f for f in (additive, interacting, saturating, corner, punished, none, power)}
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ import pytest
 
 from scaler.errors import UserError
 from scaler.growth.law import growth_laws
-from scaler.report.columns import curve_frame
-from scaler.report.growth_law_report import (
+from scaler.report.answers.growth_law import (
     Laws,
     flops_lines,
     for_accuracy,
@@ -15,6 +14,7 @@ from scaler.report.growth_law_report import (
     predict,
     prediction_lines,
 )
+from scaler.report.columns import curve_frame
 
 LEVELS = {("compound", 0): 0.60, ("compound", 1): 0.67, ("compound", 2): 0.72, ("compound", 3): 0.755,
           ("depth", 1): 0.62, ("depth", 2): 0.64, ("depth", 3): 0.655}  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from scaler.report.law_report import law_lines
+from scaler.report.answers.law import law_lines
 from scaler.scaling.shares import Shares
 from scaler.search.inference.law_summary import AXES, Gain, LawSummary, Waypoint
 from scaler.search.result import SearchResult

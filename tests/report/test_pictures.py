@@ -18,15 +18,15 @@ from matplotlib.tri import TriContourSet
 
 from scaler.networks.registry import base
 from scaler.networks.scale import scale
-from scaler.report.captions import caption
 from scaler.report.columns import curve_frame
-from scaler.report.curve_plot import draw_curve
-from scaler.report.doubling_plot import draw_doublings
-from scaler.report.history_plot import draw_history
-from scaler.report.stages_plot import draw_stages, stage_flops
-from scaler.report.style import moved_apart, rendered
+from scaler.report.pictures.captions import caption
+from scaler.report.pictures.curve_plot import draw_curve
+from scaler.report.pictures.doubling_plot import draw_doublings
+from scaler.report.pictures.history_plot import draw_history
+from scaler.report.pictures.stages_plot import draw_stages, stage_flops
+from scaler.report.pictures.style import moved_apart, rendered
+from scaler.report.pictures.triangle_plot import draw_triangle
 from scaler.report.trial_means import at_highest_rung, at_shared_rung, means
-from scaler.report.triangle_plot import draw_triangle
 from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.rounding import Rounding
 from scaler.scaling.shares import Shares, lattice

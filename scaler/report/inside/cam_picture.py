@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scaler.inspect.focus import Focus, enlarged
 from scaler.inspect.images import UNKNOWN, Images
 from scaler.inspect.looks import Look
-from scaler.report.style import INK, SOFT, WIDTH, new_figure, plain, style_of, titled
+from scaler.report.pictures.style import INK, SOFT, WIDTH, new_figure, plain, style_of, titled
 
 #: Pixels of a shown image at the most, inches between images, and inches of text under one.
-_PIXELS, _GAP, _TEXT = 224, 0.08, 0.4
+_PIXELS, _GAP, _TEXT = 128, 0.08, 0.4
 _RIGHT, _WRONG = "#00734f", "#B23A00"
 _LETTERS = 17
 
@@ -118,6 +118,8 @@ def draw_focus(found: Focus, caption: str) -> Figure:
     """Part of the maps' mass on the object, by network, with intervals."""
     names = list(found.shares)
     figure, axes = new_figure(1.75 + 0.42 * len(names), "How much of a map lies on the object", caption)
+    box = axes.get_position()
+    axes.set_position((0.15, box.y0, box.x1 - 0.15, box.height))  # names are longer than numbers
     plain(axes)
     axes.grid(visible=False)
     policies = [name for name in names if name != "base"]
@@ -131,14 +133,10 @@ def draw_focus(found: Focus, caption: str) -> Figure:
             va="center", fontsize=10.5, color=colour,
         )  # fmt: skip
     axes.axvline(100 * found.area, color=SOFT, linewidth=1, linestyle="--")
-    axes.text(
-        100 * found.area,
-        len(names) - 0.45,
-        "object's part of the image",
-        color=SOFT,
-        fontsize=9.5,
-        ha="center",
-    )
+    axes.annotate(
+        "object's part of the image", (100 * found.area, len(names) - 0.45), xytext=(6, 0),
+        textcoords="offset points", color=SOFT, fontsize=9.5,
+    )  # fmt: skip
     axes.set_yticks(range(len(names)), list(reversed(names)))
     axes.set_ylim(-0.6, len(names) - 0.1)
     axes.margins(x=0.12)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from scaler.inspect.excitation import BlockView, Excitations
-from scaler.report.style import FAINT, INK, SOFT, WIDTH, titled
+from scaler.report.pictures.style import FAINT, INK, SOFT, WIDTH, titled
 
 _COLUMNS, _LEFT, _SPACE = 4, 0.55, 0.28
 _PANEL, _HEAD, _FOOT = 1.15, 0.34, 0.4
@@ -41,13 +44,15 @@ def draw_excitations(
     top = 0.35 + rows * (_PANEL + _HEAD) + _FOOT
     figure, height = titled(top, "What the excitations do, block by block", caption)
     width = (WIDTH - _LEFT - 0.2 - _SPACE * (columns - 1)) / columns
-    for index, (block, view) in enumerate(zip(blocks, views, strict=True)):
+    drawn = [_Lines.of(block, labels, shown) for block in blocks]
+    limits = _limits(drawn)
+    for index, (lines, view) in enumerate(zip(drawn, views, strict=True)):
         x = _LEFT + index % columns * (width + _SPACE)
         y = top - 0.35 - (index // columns + 1) * (_PANEL + _HEAD)
         axes = figure.add_axes((x / WIDTH, y / height, width / WIDTH, _PANEL / height))
-        _panel(axes, block, labels, shown, labelled=index % columns == 0)
+        _panel(axes, lines, limits, labelled=index % columns == 0)
         near = view.near_identity(threshold)
-        text = f"{name(view)}: varies {100 * view.variation:.0f} %, class {100 * view.class_share:.0f} %"
+        text = f"{name(view)}: varies {100 * view.variation:.1f} %, class {100 * view.class_share:.0f} %"
         axes.set_title(text, fontsize=8, color="#B23A00" if near else INK, loc="left", pad=3)
     handles = figure.axes[0].get_legend_handles_labels()
     figure.legend(
@@ -72,21 +77,42 @@ def _shown_channels(values: NDArray[np.float32]) -> NDArray[np.int64]:
     return chosen
 
 
-def _panel(
-    axes: Axes, block: Excitations, labels: NDArray[np.int64], shown: Mapping[str, int], *, labelled: bool
-) -> None:
-    values = block.values[:, _shown_channels(block.values)]
-    channels = np.arange(values.shape[1])
-    mean, deviation = values.mean(axis=0), values.std(axis=0)
-    axes.fill_between(channels, mean - deviation, mean + deviation, color=FAINT, linewidth=0)
-    for colour, (text, label) in zip(_COLOURS, shown.items(), strict=False):
-        own = values[labels == label].mean(axis=0)
+@dataclass(frozen=True)
+class _Lines:
+    """What a panel shows of a block, by channel: means of some classes, and mean and deviation over all."""
+
+    classes: Mapping[str, NDArray[np.float32]]
+    mean: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, block: Excitations, labels: NDArray[np.int64], shown: Mapping[str, int]) -> _Lines:
+        values = block.values[:, _shown_channels(block.values)]
+        means = {name: values[labels == label].mean(axis=0) for name, label in shown.items()}
+        return cls(means, values.mean(axis=0), values.std(axis=0))
+
+
+def _limits(drawn: Sequence[_Lines]) -> tuple[float, float]:
+    """One scale for all panels: what is used of 0 to 1, in steps of a tenth, and no less than a fifth."""
+    low = min(float((lines.mean - lines.deviation).min()) for lines in drawn)
+    high = max(float((lines.mean + lines.deviation).max()) for lines in drawn)
+    middle = (low + high) / 2
+    low, high = min(low, middle - 0.1), max(high, middle + 0.1)
+    return max(0.0, math.floor(10 * low) / 10), min(1.0, math.ceil(10 * high) / 10)
+
+
+def _panel(axes: Axes, lines: _Lines, limits: tuple[float, float], *, labelled: bool) -> None:
+    channels = np.arange(len(lines.mean))
+    above, below = lines.mean + lines.deviation, lines.mean - lines.deviation
+    axes.fill_between(channels, below, above, color=FAINT, linewidth=0)
+    axes.plot(channels, lines.mean, color=INK, linewidth=1.2, label="all ± deviation")
+    for colour, (text, own) in zip(cycle(_COLOURS), lines.classes.items(), strict=False):
         axes.plot(channels, own, color=colour, linewidth=1, label=text)
-    axes.plot(channels, mean, color=INK, linewidth=1.2, label="all ± deviation")
-    axes.set_ylim(0, 1)
+    axes.set_ylim(*limits)
     axes.set_xlim(0, max(1, channels[-1]))
     axes.set_xticks([])
-    axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"] if labelled else [])
+    ticks = [limits[0], sum(limits) / 2, limits[1]]
+    axes.set_yticks(ticks, [f"{tick:.3g}" for tick in ticks] if labelled else [])
     axes.tick_params(labelsize=8, colors=SOFT, length=2)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(SOFT)

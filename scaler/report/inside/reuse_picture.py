@@ -12,7 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from scaler.inspect.reuse import DenseBlock
-from scaler.report.style import INK, SOFT, WIDTH, titled
+from scaler.report.pictures.style import INK, SOFT, WIDTH, titled
 
 _LEFT, _RIGHT, _SPACE, _BOTTOM = 0.62, 0.85, 0.45, 0.62
 

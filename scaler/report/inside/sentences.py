@@ -14,6 +14,9 @@ from scaler.inspect.reuse import DenseBlock
 from scaler.scaling.budget import format_count
 from scaler.search.space import Space
 
+#: Excitations of fresh blocks, and how near to it a mean looks untrained.
+_START, _NEAR_START = 0.5, 0.03
+
 _CLAIM = (
     '"compound scaling focuses on more relevant regions with more object details" (Tan & Le 2019, fig. 7)'
 )
@@ -113,6 +116,12 @@ def excitation_lines(views: Sequence[BlockView], total: int, threshold: float) -
         f"{100 * threshold:g} % from image to image). Dropping them saves {gone:,} parameters, "
         f"{100 * gone / total:.1f} % of the network."
     )
+    started = [view for view in near if abs(view.mean - _START) < _NEAR_START]
+    if started:
+        yield (
+            f"{'All' if len(started) == len(near) else len(started)} of these have a mean of about {_START}, "
+            "where excitations start: that may tell more of a short training than of the blocks."
+        )
 
 
 def dropped_line(loss: Loss, places: Sequence[tuple[int, int]], saved: int) -> str:

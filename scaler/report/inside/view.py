@@ -30,7 +30,7 @@ from scaler.report.inside import sentences, tables
 from scaler.report.inside.cam_picture import draw_focus, draw_maps
 from scaler.report.inside.excitation_picture import draw_excitations
 from scaler.report.inside.reuse_picture import draw_reuse
-from scaler.report.style import Format, rendered
+from scaler.report.pictures.style import Format, rendered
 from scaler.report.tables import records
 
 #: Classes that get a line in the picture of excitations without --show.

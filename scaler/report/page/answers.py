@@ -9,11 +9,11 @@ import pandas as pd
 from scaler.execution.protocol import Observation
 from scaler.growth.comparison import differences
 from scaler.growth.law import growth_laws
-from scaler.report import growth_law_report, law_report
+from scaler.report.answers import growth_law, law
+from scaler.report.answers.scaling import comparison_lines
+from scaler.report.answers.search import result_lines
 from scaler.report.columns import percent
 from scaler.report.run_tables import read_answer, read_scaling, read_trials
-from scaler.report.scale_report import comparison_lines
-from scaler.report.search_report import result_lines
 from scaler.report.tables import growth_lines
 from scaler.runs import Run
 from scaler.scaling.budget import format_count
@@ -27,7 +27,7 @@ def search_answer(run: Run) -> Iterator[str]:
         yield "This search is not finished: it has no answer yet."
         return
     yield f"{result.base}, with {result.budget} the FLOPs: {_shares(result)}."
-    yield from law_report.law_lines(result)
+    yield from law.law_lines(result)
     yield from result_lines(result, _observations(read_trials(run)))
 
 
@@ -66,4 +66,4 @@ def scale_answer(run: Run) -> Iterator[str]:
         yield from comparison_lines(differences(curve, values), chosen)
     yield from growth_lines(curve)
     if values:
-        yield from growth_law_report.law_lines(growth_laws(curve, values))
+        yield from growth_law.law_lines(growth_laws(curve, values))

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from scaler.growth.policies import OWN
-from scaler.report.captions import caption
+from scaler.report.pictures.captions import caption
 from scaler.report.run_tables import network_table
 from scaler.runs import RUN_FILE, Run
 

@@ -21,7 +21,7 @@ from scaler.report.page.answers import scale_answer, search_answer
 from scaler.report.page.facts import command, limits, origin, proxy_facts
 from scaler.report.page.svg import inline_svg
 from scaler.report.pareto.table import pareto_table
-from scaler.report.pictures import pictures
+from scaler.report.pictures.of_run import pictures
 from scaler.report.run_tables import CURVE, network_table, read_scaling
 from scaler.report.tables import shown_columns
 from scaler.runs import Run

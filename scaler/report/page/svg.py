@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import matplotlib
 from matplotlib.figure import Figure
 
-from scaler.report.style import FAINT, INK, SHADE, SOFT, TIP
+from scaler.report.pictures.style import FAINT, INK, SHADE, SOFT, TIP
 
 #: Colours of pictures that are the page's own in light and in dark.
 _COLOURS = {
@@ -26,7 +26,7 @@ def inline_svg(figure: Figure, name: str) -> str:
     """The figure as an ``<svg>`` element that scales with its place.
 
     Args:
-        figure: whose points were marked by :func:`scaler.report.style.tip`.
+        figure: whose points were marked by :func:`scaler.report.pictures.style.tip`.
         name: of the picture, for screen readers and to keep its ids apart from another's.
     """
     buffer = io.StringIO()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from rich.table import Table
 
 from scaler.curves.pareto import Objective, front, resolve
 from scaler.report.columns import (
@@ -20,6 +19,7 @@ from scaler.report.columns import (
     cost_columns,
     typed,
 )
+from scaler.report.fitted import Fitted
 from scaler.report.pareto.published import NOTE as PUBLISHED_NOTE
 from scaler.report.pareto.published import PUBLISHED_RUN, published_networks
 from scaler.report.run_tables import CURVE, network_table
@@ -47,7 +47,7 @@ class ParetoTable:
         known = [NETWORK_COLUMN if c.name == "network" else c for c in CURVE_COLUMNS]
         return (RUN_COLUMN, *known[:-2], *cost_columns(self.frame), EPOCHS_COLUMN, *known[-2:])
 
-    def rich(self) -> Table:
+    def rich(self) -> Fitted:
         """For the terminal."""
         return rich_table(self.frame, self.columns)
 

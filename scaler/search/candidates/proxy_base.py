@@ -55,8 +55,8 @@ def _check_size(spec: NetworkSpec) -> None:
     for what, number in (("parameters", found.params), ("activations", found.activations)):
         if number > MOST_NUMBERS:
             raise UserError(
-                f"{spec.name} has {format_count(number)} {what}, more than the {format_count(MOST_NUMBERS)} that "
-                "a search can count: make it narrower or its images smaller"
+                f"{spec.name} has {format_count(number)} {what}, more than the {format_count(MOST_NUMBERS)} "
+                "that a search can count: make it narrower or its images smaller"
             )
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
-from scaler.report.style import INK, SOFT, Label, label_lines, new_figure, plain
+from scaler.report.pictures.style import INK, SOFT, Label, label_lines, new_figure, plain
 from scaler.report.trial_means import means
 
 _RANKS = ("stopped early", "trained to the end", "cannot be told from the chosen", "chosen")

@@ -12,11 +12,14 @@ from scaler.errors import UserError
 from scaler.files import reported, write_bytes
 from scaler.growth.law import growth_laws
 from scaler.networks.yaml_spec import read
-from scaler.report.captions import caption
-from scaler.report.curve_plot import draw_curve
-from scaler.report.doubling_plot import draw_doublings
-from scaler.report.growth_law_report import Laws
-from scaler.report.history_plot import draw_history
+from scaler.report.answers.growth_law import Laws
+from scaler.report.pictures.captions import caption
+from scaler.report.pictures.curve_plot import draw_curve
+from scaler.report.pictures.doubling_plot import draw_doublings
+from scaler.report.pictures.history_plot import draw_history
+from scaler.report.pictures.stages_plot import draw_stages
+from scaler.report.pictures.style import Format, rendered
+from scaler.report.pictures.triangle_plot import draw_triangle
 from scaler.report.run_tables import (
     CANDIDATES,
     CURVE,
@@ -26,10 +29,7 @@ from scaler.report.run_tables import (
     read_scaling,
     read_trials,
 )
-from scaler.report.stages_plot import draw_stages
-from scaler.report.style import Format, rendered
 from scaler.report.trial_means import at_highest_rung, means
-from scaler.report.triangle_plot import draw_triangle
 from scaler.runs import Run
 
 #: The part of the data on which a scaling measures its networks.
@@ -61,10 +61,11 @@ def save_pictures(run: Run, form: Format = "png", folder: Path | None = None) ->
         UserError: as :func:`pictures`, or the folder cannot be written.
         MachineError: the disk is full.
     """
-    target = folder or run.path
-    with reported(target):
+    target, option = folder or run.path, "--output" if folder else "--results"
+    drawn = [(target / f"{name}.{form}", rendered(figure, form)) for name, figure in pictures(run)]
+    with reported(target, option):
         target.mkdir(parents=True, exist_ok=True)
-    return [write_bytes(target / f"{name}.{form}", rendered(figure, form)) for name, figure in pictures(run)]
+    return [write_bytes(path, content, option) for path, content in drawn]
 
 
 def curve_picture(run: Run, frame: pd.DataFrame, laws: Laws) -> Figure:

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scaler.curves.growth_law import GrowthLaw
+from scaler.report.answers.growth_law import Laws
 from scaler.report.columns import percent
-from scaler.report.growth_law_report import Laws
-from scaler.report.style import (
+from scaler.report.pictures.style import (
     INK,
     SHADE,
     SOFT,

@@ -16,6 +16,7 @@ from scaler.search.candidates.realise import Scalable
 from scaler.search.inference.rank_correlation import RankCorrelation, rank_correlation
 from scaler.search.result import SearchResult
 from scaler.search.session import Session
+from scaler.search.workload import training_images, validation_images
 
 #: The terminal's table of results, best first.
 RESULT_COLUMNS = (
@@ -61,10 +62,10 @@ def session_lines(session: Session) -> Iterator[str]:
     )
     yield f"Proxy       {proxy_line(problem.proxy, problem.native)}"
     recipe = space.recipe
-    images = recipe.images or data.sizes["train"]
-    judged = recipe.validation_images or data.sizes["validation"]
+    images, judged = training_images(space, data), validation_images(space, data)
     yield (
-        f"Data        {data.name}: {images} training images of {len(data.classes)} classes, "
+        f"Data        {data.name}: {images} training images{_fewer(recipe.images, images)} "
+        f"of {len(data.classes)} classes, "
         f"{recipe.epochs} epochs, compared on {judged} validation images"
     )
     for note in data.notes:
@@ -89,6 +90,38 @@ def session_lines(session: Session) -> Iterator[str]:
         f"Tells       what a doubling of FLOPs buys on an axis to about ± {session.resolution:.1f} times a "
         "training's scatter from seed to seed (90 %)"
     )
+
+
+def _fewer(wanted: int, there: int) -> str:
+    """Said where the recipe asks for many more images than there are."""
+    return f" (all there are, of {wanted} asked for)" if there < 0.9 * wanted else ""
+
+
+def one_candidate(session: Session) -> str:
+    """What a search of a single candidate cannot tell."""
+    name = session.problem.candidates.kept[0].point.name
+    base = session.problem.native.base
+    finer = "" if base.stages else f"let {base.name} take finer steps of depth and width, "
+    return (
+        f"only one network, {name}, meets the budget, so there is nothing to compare: "
+        f"{finer}raise the tolerance or the budget, or take a finer grid"
+    )
+
+
+def moved_lines(candidates: Sequence[Candidate]) -> Iterator[str]:
+    """Why a single dimension's network has another one moved as well, where it has."""
+    moved = []
+    for candidate in candidates:
+        axis, _, only = candidate.point.name.partition("-")
+        if only == "only":
+            others = vars(candidate.native.effective).items()
+            moved += [
+                f"{candidate.point.name} has {name} {value:.2f}x"
+                for name, value in others
+                if name != axis and abs(value - 1) > 0.005
+            ]
+    if moved:
+        yield f"{'; '.join(moved)}: by its own axis alone the network would miss the budget."
 
 
 def _off(plan: Plan) -> str:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from scaler.report.style import FAINT, INK, SOFT, new_figure, tip
+from scaler.report.pictures.style import FAINT, INK, SOFT, new_figure, tip
 from scaler.report.trial_means import at_highest_rung, at_shared_rung, means
 from scaler.scaling.shares import PUBLISHED_SHARES, Shares
 from scaler.search.inference.law_summary import LEVEL, LawSummary

@@ -11,7 +11,7 @@ from scaler.cost.network_cost import cost
 from scaler.growth.comparison import Difference
 from scaler.growth.policies import SINGLE
 from scaler.growth.scale_up import ScaleUp
-from scaler.report.search_report import duration, proxy_line
+from scaler.report.answers.search import duration, proxy_line
 from scaler.scaling.budget import format_count
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from scaler.cost.profile import block_costs
 from scaler.networks.spec import NetworkSpec
-from scaler.report.style import INK, new_figure, plain, tip
+from scaler.report.pictures.style import INK, new_figure, plain, tip
 from scaler.scaling.budget import format_count
 
 #: Base light, grown dark: they differ in grey as well.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from scaler.report.style import INK, SOFT, new_figure, plain, style_of, tip
+from scaler.report.pictures.style import INK, SOFT, new_figure, plain, style_of, tip
 from scaler.search.inference.law_summary import AXES, LEVEL, Gain
 
 

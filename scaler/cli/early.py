@@ -1,0 +1,104 @@
+"""What can be told of a command line before any work: names, devices and storages that are none."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from scaler.errors import UserError
+
+#: Seconds that a database server has to answer.
+_PATIENCE = 10
+#: Bytes of a file's name; the study has files beside it, whose names are a little longer.
+_LONGEST_FILE = 200
+
+
+def check(
+    *, device: str, name: str | None = None, storage: str | None = None, results: Path | None = None
+) -> None:
+    """Refuse what would fail later, after minutes of counting or in a run directory that is left behind.
+
+    Raises:
+        UserError: there is no such device, the name is none for a folder, the storage cannot be opened, or
+            the results are no place for runs.
+    """
+    from scaler.runs import check_name
+    from scaler.training.device import resolve
+
+    resolve(device)
+    if name is not None:
+        check_name(name)
+    if storage is not None:
+        _check_storage(storage)
+    if results is not None:
+        _check_results(results)
+
+
+def _check_results(results: Path) -> None:
+    """The nearest folder that is there can be written to."""
+    place = _nearest(results)
+    if not place.is_dir():
+        raise UserError(f"--results {results}: {place} is no folder; choose another --results")
+    if place.is_relative_to("/proc") or not os.access(place, os.W_OK):
+        raise UserError(f"--results {results}: {place} cannot be written; choose another --results")
+    if any(len(os.fsencode(part)) > _LONGEST_FILE for part in results.parts):
+        raise UserError("--results has a name that is too long for a folder; choose another --results")
+
+
+def _check_storage(address: str) -> None:
+    """A file can lie there, or a server answers."""
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        _check_file(Path(address), address)
+    elif scheme.startswith("sqlite"):
+        _check_file(Path(rest.removeprefix("/").partition("?")[0]), address)
+    else:
+        _check_server(address)
+
+
+def _check_file(path: Path, address: str) -> None:
+    place = path if os.path.lexists(path) else _nearest(path.parent)
+    reason = ""
+    if not path.name:
+        reason = "it names no file"
+    elif len(os.fsencode(path.name)) > _LONGEST_FILE:
+        reason = "its name is too long"
+    elif place == path and not path.is_file():
+        reason = "it is a folder" if path.is_dir() else "it is no plain file"
+    elif place != path and not place.is_dir():
+        reason = f"{place} is no folder"
+    elif not os.access(place, os.W_OK):
+        reason = f"{place} cannot be written"
+    if reason:
+        raise UserError(
+            f"--storage {_brief(address)} cannot be opened ({reason}): give another file, or a URL"
+        )
+
+
+def _check_server(address: str) -> None:
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    from scaler.execution.storage import hidden
+
+    patient = {"connect_args": {"connect_timeout": _PATIENCE}} if address.startswith("postgres") else {}
+    try:
+        create_engine(address, poolclass=NullPool, **patient).connect().close()
+    # Every driver has its own errors for what the user gets wrong here.
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"--storage {_brief(hidden(address, address))} cannot be opened ("
+            f"{hidden(reason, address)[:200]}): give a path, or a URL such as "
+            "postgresql+psycopg://user@host/database, and install what it needs "
+            "(pip install 'compound-scaler[postgres]')"
+        ) from None
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there."""
+    return next((one for one in (path, *path.parents) if os.path.lexists(one)), Path())
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."

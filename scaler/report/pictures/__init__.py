@@ -1,0 +1,1 @@
+"""Pictures: one look, one file each, and all those of a run."""

@@ -1,0 +1,45 @@
+"""Whatever comes in ends in one sentence, in seconds: nothing written, nothing printed steers a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.hostile import world
+from tests.hostile.case import Case
+from tests.hostile.collect import PATIENCE, cases, outcome
+from tests.hostile.zygote import Zygote
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all cases of a session share."""
+
+    zygote: Zygote
+    root: Path
+
+    def template(self, runs: bool) -> Path:
+        """The world, with finished runs where they are wanted; made when it is first asked for."""
+        folder = self.root / ("runs" if runs else "bare")
+        if not folder.exists():
+            world.make(folder)
+            if runs:
+                world.add_runs(self.zygote, folder, self.root / "cache")
+        return folder
+
+
+@pytest.fixture(scope="session")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    with Zygote() as zygote:
+        yield Ground(zygote, tmp_path_factory.mktemp("hostile"))
+
+
+# Not in the quick tests yet: some cases still fail, and some wait for a clock that a busy machine slows down.
+@pytest.mark.slow
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.id)
+def test_it_ends_in_one_sentence(ground: Ground, case: Case, tmp_path: Path) -> None:
+    template = ground.template(case.runs)
+    assert outcome(ground.zygote, case, template, tmp_path / "here", ground.root / "cache", PATIENCE) == []
