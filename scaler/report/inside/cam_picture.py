@@ -15,30 +15,31 @@ from scaler.inspect.images import UNKNOWN, Images
 from scaler.inspect.looks import Look
 from scaler.report.pictures.style import INK, SOFT, WIDTH, new_figure, plain, style_of, titled
 
-#: Pixels of a shown image at the most, inches between images, and inches of text under one.
+#: Pixels of a shown image at the least, inches between images, and inches of text under one.
 _PIXELS, _GAP, _TEXT = 128, 0.08, 0.4
 _RIGHT, _WRONG = "#00734f", "#B23A00"
 _LETTERS = 17
 
 
-def draw_maps(
-    looks: Sequence[Look], images: Images, classes: Sequence[str], caption: str, pixels: int
-) -> Figure:
+def draw_maps(looks: Sequence[Look], images: Images, classes: Sequence[str], caption: str) -> Figure:
     """A row per image: the image, then the map of every network over it.
+
+    Images are shown as the network of the highest resolution sees them: any other size would have to be made
+    of the whole part of the data.
 
     Args:
         looks: of the networks, in the order of the columns.
         images: what they were shown.
         classes: names by label; empty for numbers.
         caption: what the maps are of.
-        pixels: resolution of the data, the most that an image is shown at.
     """
     columns = len(looks) + 1
     side = min(1.6, (WIDTH - 0.36 + _GAP) / columns - _GAP)
     row = side + _TEXT
     top = 0.5 + row * len(images)
     figure, height = titled(top, "Where each network looks", caption)
-    shown = images.at(min(_PIXELS, pixels))
+    pixels = max(one.subject.resolution for one in looks)
+    shown = images.at(pixels)
     # Small images are drawn in larger pixels, so that a map over one is not as coarse.
     for axis in (1, 2):
         shown = shown.repeat(max(1, _PIXELS // pixels), axis=axis)

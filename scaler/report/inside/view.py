@@ -138,8 +138,7 @@ def cam_view(
     shares = {} if masks is None else {one.subject.name: on_object(one.maps, masks) for one in looks}
     classes = data.classes if data and len(data.classes) == looks[0].probabilities.shape[1] else ()
     caption = sentences.cam_caption(looks, _data_name(data), trained)
-    pixels = data.native_resolution if data else max(one.subject.resolution for one in looks)
-    figures = {"cam": draw_maps(looks, images, classes, caption, pixels)}
+    figures = {"cam": draw_maps(looks, images, classes, caption)}
     shown = {"cam": Shown(tables.cam_frame(looks, images, classes, shares), tables.CAM_FORMATS)}
     if measured_masks is None:
         return View("cam", _HEADINGS["cam"], figures, shown)
