@@ -16,19 +16,15 @@ from typing import Annotated, Any
 
 import typer
 
-from scaler.cli.bases import bases
-from scaler.cli.data import data
 from scaler.cli.export import export
 from scaler.cli.inspect import inspect
+from scaler.cli.lists import bases, data, runs, spaces
 from scaler.cli.pareto import pareto
-from scaler.cli.plot import plot
 from scaler.cli.profile import profile
 from scaler.cli.replay import replay
-from scaler.cli.report import report
-from scaler.cli.runs import runs
+from scaler.cli.report import plot, report
 from scaler.cli.scale import scale
 from scaler.cli.search import search
-from scaler.cli.spaces import spaces
 from scaler.errors import MachineError, PassedOverWarning, UserError
 from scaler.version import __version__
 from scaler.words import one_line

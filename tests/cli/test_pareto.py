@@ -11,7 +11,7 @@ import pytest
 
 from scaler import runs
 from scaler.cli.pareto import pareto
-from scaler.cli.plot import plot
+from scaler.cli.report import plot
 from scaler.errors import UserError
 from scaler.report.columns import CSV_FORMATS, curve_frame
 from tests.search.answers import an_answer
@@ -290,7 +290,7 @@ def test_neither_command_imports_torch(tmp_path: Path) -> None:
     scaled(tmp_path, "run", THREE)
     code = (
         "import sys; from pathlib import Path; from scaler.cli.pareto import pareto; "
-        "from scaler.cli.plot import plot; results = Path(sys.argv[1]); "
+        "from scaler.cli.report import plot; results = Path(sys.argv[1]); "
         "pareto(results=results); plot(results=results); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True)

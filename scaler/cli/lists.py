@@ -1,22 +1,29 @@
-"""``scaler bases``: the base networks there are."""
+"""``scaler bases``, ``spaces``, ``data``, ``runs``: what there is."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from json import dumps
-from typing import Annotated, Any
-
-import typer
-
+from pathlib import Path
 from scaler.cli import options
 from scaler.cli.console import Output, table
 from scaler.cost.exponents import measure
 from scaler.cost.network_cost import cost
+from scaler.errors import UserError
+from scaler.files import read_text
 from scaler.networks.registry import FAMILIES, base
 from scaler.networks.registry import bases as all_bases
 from scaler.networks.spec import NetworkSpec
 from scaler.networks.yaml_spec import schema as network_schema
 from scaler.scaling.budget import format_count
+from scaler.search.spaces_directory import space_files
+from scaler.yaml_files import read
+from typing import Annotated
+from typing import Annotated, Any
+import difflib
+import os
+import typer
+
 
 _LIST = {"network": "left", "family": "left", "resolution": "right", "params": "right", "macs": "right"}
 _STAGES = {"stage": "left", "block": "left", "layers": "right", "width": "right", "stride": "right"}
@@ -99,3 +106,95 @@ def _family(spec: NetworkSpec) -> tuple[str, str]:
             "stem, stages and head; resolution is the input's"
         )
     return "your own function", "the function decides what depth and width mean; resolution is the input's"
+
+
+def spaces(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME|FILE]",
+            help="Print this search space.",
+            autocompletion=options.complete_space,
+        ),
+    ] = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """List the search spaces, or print one of them as a start for your own.
+
+    Example: scaler spaces quick > mine.yaml
+    """
+    output = Output(json, quiet)
+    if name is not None:
+        path = _space_file(name)
+        output.text(read(path).content, read_text(path).rstrip())
+        return
+    found = {name: str(read(path).content.get("about", "")) for name, path in space_files().items()}
+    output.result(
+        [{"space": name, "about": about} for name, about in found.items()],
+        table({"space": "left", "about": "left"}, found.items(), fold="about"),
+    )
+    output.note(
+        "`scaler spaces NAME` prints one; `scaler search --space NAME` or `--space FILE.yaml` uses it."
+    )
+
+
+def _space_file(name: str) -> Path:
+    known = space_files()
+    path = known.get(name, Path(name))
+    if name in known or path.suffix in (".yaml", ".yml") or os.path.lexists(path):
+        return path
+    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4) or list(known)
+    raise UserError(f"there is no search space or file {name!r}; there is {', '.join(near)}")
+
+
+def data(json: options.Json = False, quiet: options.Quiet = False) -> None:
+    """List the data sets that --data takes.
+
+    Example: scaler data
+    """
+    from scaler.data.registry import DATA
+
+    rows = [(found.USAGE, found.ABOUT) for found in DATA.values()]
+    Output(json, quiet).result(
+        [{"data": usage, "about": about} for usage, about in rows],
+        table({"data": "left", "about": "left"}, rows, fold="about"),
+    )
+
+
+def runs(
+    results: options.Results = Path("results"),
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """List the runs in the results, the newest last, one line each.
+
+    Example: scaler runs
+    """
+    from scaler.runs import every_run
+
+    output = Output(json, quiet)
+    found = every_run(results)
+    rows = [
+        {
+            "run": run.name,
+            "kind": run.kind,
+            "base": run.configuration["space"]["base"],
+            "data": run.configuration["space"].get("data", ""),
+            "begun": run.created,
+            "finished": run.finished or None,
+            "path": str(run.path),
+        }
+        for run in found
+    ]
+    columns = ("run", "kind", "base", "data", "begun", "finished")
+    shown = [[_run_cell(name, row[name]) for name in columns] for row in rows]
+    output.result(rows, table(dict.fromkeys(columns, "left"), shown))
+    if not rows:
+        output.note(f"There is no run in {results}; `scaler search` makes one.")
+
+
+def _run_cell(name: str, value: object) -> str:
+    if name in ("begun", "finished"):
+        return str(value)[:16].replace("T", " ") if value else "no"
+    return str(value)
