@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from scaler.cli import options
-from scaler.cli.console import Output
 from scaler.errors import UserError
+from scaler.report.console import Output
 
 
 def pareto(

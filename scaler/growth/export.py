@@ -55,14 +55,7 @@ def export_networks(run: Run, scale_up: ScaleUp, training: ProxyTraining | None)
 def load(
     run: str | Path, phi: float | None = None, *, policy: str | None = None, proxy: bool = False
 ) -> Network:
-    """A network of a scaling, or of a file of weights, ready to use.
-
-    Args:
-        run: directory of the run, e.g. ``results/effnet-b0-phi-4``; or a ``.safetensors`` file.
-        phi: of the network; not for a file.
-        policy: how it was grown; None is the run's chosen policy.
-        proxy: the small network that was trained, with its weights, in eval mode; otherwise the network
-            at its own size with fresh weights, in train mode.
+    """A network of a scaling, or of a file of weights, as :func:`scaler.load` says.
 
     Raises:
         UserError: the run holds no such network, or the file no weights that Scaler wrote.
