@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,18 +85,31 @@ class _OfRun:
 
     @in_python
     def pareto(
-        self, *others: Search | Scaling, objectives: str = "accuracy,flops", strict: bool = False
+        self,
+        *others: Search | Scaling,
+        objectives: str = "accuracy,flops",
+        strict: bool = False,
+        published: bool = False,
+        measure: bool = False,
+        device: str = "auto",
     ) -> pd.DataFrame:
-        """The networks of this run, and of others, with ``on_front`` for these objectives.
+        """The networks of this run, and of others, with ``on_front``, as ``scaler pareto`` has them.
 
         Raises:
             UserError: there is no such objective, or it was a dry run.
         """
+        from scaler.api.measuring import with_costs
         from scaler.curves.pareto import parse_objectives
+        from scaler.report.console import Output
         from scaler.report.pareto.table import pareto_table
 
-        runs = [self._run, *(other._run for other in others)]
-        return pareto_table(runs, parse_objectives(objectives), strict=strict).frame
+        return pareto_table(
+            [self._run, *(other._run for other in others)],
+            parse_objectives(objectives),
+            strict=strict,
+            published=published,
+            measure=partial(with_costs, Output(), device=device) if measure else None,
+        ).frame
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -18,12 +18,13 @@ from scaler.growth.formats import FORMATS, Exported
 from scaler.growth.package import Preprocessing, load_weights, save_weights
 from scaler.growth.policies import COMPOUND, OWN, PUBLISHED_NAME
 from scaler.growth.scale_up import ScaleUp
+from scaler.growth.specs import FOLDER
 from scaler.networks.build import Network, build
 from scaler.networks.spec import NetworkSpec
 from scaler.networks.yaml_spec import read, write
 from scaler.runs import Run, load_run
 
-FOLDER, PREPROCESSING = "networks", "preprocessing.json"
+PREPROCESSING = "preprocessing.json"
 
 
 def export_networks(run: Run, scale_up: ScaleUp, training: ProxyTraining | None) -> None:

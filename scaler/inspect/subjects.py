@@ -16,8 +16,9 @@ from scaler.data.batches import Normalisation, normalisation
 from scaler.data.dataset import DataSet
 from scaler.data.request import DataRequest
 from scaler.errors import UserError
-from scaler.growth.export import FOLDER, load
+from scaler.growth.export import load
 from scaler.growth.policies import COMPOUND, OWN, PUBLISHED_NAME, SINGLE
+from scaler.growth.specs import FOLDER
 from scaler.networks.build import Network, build
 from scaler.networks.registry import base
 from scaler.networks.spec import NetworkSpec
