@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from scaler.runs import Run
     from scaler.search.result import SearchResult
 
-#: Pixels of a picture's width in a notebook.
-_WIDTH = 800
-
 
 @dataclass(frozen=True)
 class Picture:
@@ -49,10 +46,10 @@ class Picture:
                 return write_bytes(path, rendered(self.figure, form), "file")
         raise UserError(f"{path} ends in no format of pictures: write .png or .svg")
 
-    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        from scaler.report.pictures.style import rendered
+    def _repr_png_(self) -> bytes:
+        from scaler.report.pictures.style import SCREEN_DPI, rendered
 
-        return rendered(self.figure, "png"), {"width": _WIDTH}
+        return rendered(self.figure, "png", SCREEN_DPI)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
