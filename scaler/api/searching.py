@@ -38,6 +38,7 @@ def search(
     seed: int = 0,
     time_budget: str | float | None = None,
     skip_unreadable: bool = False,
+    keep_weights: bool = False,
     device: str = "auto",
     workers: int | None = None,
     engine: str = "local",
@@ -94,7 +95,7 @@ def search(
         session = _planned(output, asked, settings, Path(results), name)
         if dry_run:
             return _found(session)
-        return _run(output, session, Path(results), name, storage)
+        return _run(output, session, Path(results), name, storage, keep_weights=keep_weights)
 
 
 def _space(space: str | Path | None) -> Space:
@@ -119,7 +120,15 @@ def _planned(output: Output, asked: Space, settings: Settings, results: Path, na
     return session
 
 
-def _run(output: Output, session: Session, results: Path, name: str | None, storage: str | None) -> Search:
+def _run(
+    output: Output,
+    session: Session,
+    results: Path,
+    name: str | None,
+    storage: str | None,
+    *,
+    keep_weights: bool,
+) -> Search:
     """Open the run, or go on with it, and see it to its end."""
     from scaler.execution.run_trials import drop_checkpoints
     from scaler.runs import default_name, find_unfinished, open_run
@@ -133,7 +142,7 @@ def _run(output: Output, session: Session, results: Path, name: str | None, stor
         results, found, "search", session.configuration, device=session.work.settings.device
     ) as run:
         output.note(f"Run         {run.path}" + (" (goes on where it was)" if unfinished else ""))
-        result = _train(output, session, run, storage)
+        result = _train(output, session, run, storage, keep_weights=keep_weights)
         drop_checkpoints(run)
         run.finish()
     return result
@@ -146,10 +155,11 @@ def _of_other_versions(results: Path) -> list[Path]:
     return [run.path for run in all_runs(results, "search") if not (run.finished or run.current)]
 
 
-def _train(output: Output, session: Session, run: Run, storage: str | None) -> Search:
+def _train(output: Output, session: Session, run: Run, storage: str | None, *, keep_weights: bool) -> Search:
     """Run the trainings, and write the run's files."""
     from scaler.execution.run_trials import CHECKPOINTS, run_trials
     from scaler.execution.trials_table import trials_table
+    from scaler.growth.export import keep_searched
     from scaler.report.columns import CSV_FORMATS
     from scaler.report.page.page import write_page
     from scaler.report.pictures.of_run import save_pictures
@@ -158,19 +168,23 @@ def _train(output: Output, session: Session, run: Run, storage: str | None) -> S
     from scaler.search.workload import validation_images
 
     work, found = session.work, _found(session, run)
+    training = work.training(run.path / CHECKPOINTS)
     run.write_csv("candidates.csv", found.candidates, CSV_FORMATS)
     with output.tracking("Training", work.plan.train_flops) as on_progress:
         seen = run_trials(
             run,
             work.experiment,
             work.strategy,
-            partial(work.executor, work.training(run.path / CHECKPOINTS)),
+            partial(work.executor, training),
             storage=storage,
             attributes=session.attributes(),
             on_progress=on_progress,
         )
     judged = validation_images(work.space, work.data)
-    write_result(run, result_of(session, select(work.experiment, seen, validation_images=judged)))
+    selection = select(work.experiment, seen, validation_images=judged)
+    write_result(run, result_of(session, selection))
+    if keep_weights:
+        keep_searched(run, session, selection.candidate, seen, training)
     save_pictures(run)
     write_page([run])
     return replace(found, trials=trials_table(seen))

@@ -59,6 +59,14 @@ def search(
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and count them.")
     ] = False,
+    keep_weights: Annotated[
+        bool,
+        typer.Option(
+            "--keep-weights",
+            help="Keep base and candidates that were trained to the end, to look into and to export.",
+            rich_help_panel="Output",
+        ),
+    ] = False,
     device: options.Device = "auto",
     workers: options.Workers = None,
     engine: options.Engine = "local",
@@ -95,6 +103,7 @@ def search(
         seed=seed,
         time_budget=time_budget,
         skip_unreadable=skip_unreadable,
+        keep_weights=keep_weights,
         device=device,
         workers=workers,
         engine=engine,

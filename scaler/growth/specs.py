@@ -20,7 +20,7 @@ def native_specs(run: Run, names: Sequence[str]) -> list[NetworkSpec]:
     Raises:
         UserError: the run does not hold one of them.
     """
-    if (run.path / FOLDER).is_dir():
+    if run.kind == "scale":
         return [_written(run, name) for name in names]
     answer = read_result(run)
     native, _ = bases(answer.space, 2)  # the proxy, whose classes these are, is not asked for
