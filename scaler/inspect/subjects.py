@@ -116,7 +116,8 @@ def _trained(run: Run) -> list[tuple[str, float]]:
     names = [file.stem.removesuffix(_PROXY) for file in (run.path / FOLDER).glob(f"*{_PROXY}.yaml")]
     if not names:
         raise UserError(
-            f"{run.path} holds no trained networks: look into a run of `scaler scale` (without --no-train) or of `scaler search --keep-weights`"
+            f"{run.path} holds no trained networks: look into a run of `scaler scale` (without --no-train), "
+            "or of `scaler search --keep-weights`"
         )
     split = [(name, "phi", "0") if name == "base" else name.rpartition("-phi-") for name in sorted(names)]
     return [(policy, float(phi)) for policy, _, phi in split]
