@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scaler.cli import options
-from scaler.cli.console import Output
+from scaler.report.console import Output
 
 
 def export(

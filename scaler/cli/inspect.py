@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scaler.cli import options
-from scaler.cli.console import Output
 from scaler.errors import UserError
+from scaler.report.console import Output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 from dataclasses import asdict
 from json import dumps
 from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
 from scaler.cli import options
-from scaler.cli.console import Output, table
 from scaler.cost.exponents import measure
 from scaler.cost.network_cost import cost
 from scaler.errors import UserError
@@ -15,15 +20,10 @@ from scaler.networks.registry import FAMILIES, base
 from scaler.networks.registry import bases as all_bases
 from scaler.networks.spec import NetworkSpec
 from scaler.networks.yaml_spec import schema as network_schema
+from scaler.report.console import Output, table
 from scaler.scaling.budget import format_count
 from scaler.search.spaces_directory import space_files
 from scaler.yaml_files import read
-from typing import Annotated
-from typing import Annotated, Any
-import difflib
-import os
-import typer
-
 
 _LIST = {"network": "left", "family": "left", "resolution": "right", "params": "right", "macs": "right"}
 _STAGES = {"stage": "left", "block": "left", "layers": "right", "width": "right", "stride": "right"}

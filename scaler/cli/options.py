@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from scaler.api.checks import LARGEST_SEED, LEAST_GPU, MOST_WORKERS
+from scaler.errors import UserError
+from scaler.scaling.budget import parse_seconds
+
 _MACHINE = "Machine"
 _OUTPUT = "Output"
-ENGINES: tuple[Literal["local"], Literal["ray"]] = ("local", "ray")
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-#: Ten years.
-_LONGEST = 3650 * 86400.0
-#: Processes of one machine.
-_MOST_WORKERS = 512
-#: Seeds are numbers that every library takes.
-_LARGEST_SEED = 2**63 - 1
 
 
 def parse_duration(text: str) -> float:
@@ -27,15 +22,10 @@ def parse_duration(text: str) -> float:
     Raises:
         typer.BadParameter: the text is no duration.
     """
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text)
-    if parts and "".join(number + unit for number, unit in parts) == text:
-        seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
-    else:
-        seconds = float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else 0.0
-    if not 0 < seconds <= _LONGEST:
-        shown = text if len(text) <= 20 else f"{text[:17]}..."
-        raise typer.BadParameter(f"cannot read {shown!r}: write a time such as 90s, 10m or 1.5h, up to 3650d")
-    return seconds
+    try:
+        return parse_seconds(text)
+    except UserError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def finite(value: float | None) -> float | None:
@@ -47,18 +37,6 @@ def finite(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is no finite number")
     return value
-
-
-def engine_name(text: str) -> Literal["local", "ray"]:
-    """The engine of that name.
-
-    Raises:
-        typer.BadParameter: there is none.
-    """
-    for name in ENGINES:
-        if name == text:
-            return name
-    raise typer.BadParameter(f"there is no engine {text!r}: write local or ray")
 
 
 def complete_base(incomplete: str) -> list[str]:
@@ -156,7 +134,7 @@ Name = Annotated[
 ]
 Seed = Annotated[
     int,
-    typer.Option("--seed", metavar="N", min=0, max=_LARGEST_SEED, help="What all randomness derives from."),
+    typer.Option("--seed", metavar="N", min=0, max=LARGEST_SEED, help="What all randomness derives from."),
 ]
 Seeds = Annotated[
     int | None, typer.Option("--seeds", metavar="N", min=1, help="Repetitions with different seeds.")
@@ -177,7 +155,7 @@ Workers = Annotated[
         "--workers",
         metavar="N",
         min=1,
-        max=_MOST_WORKERS,
+        max=MOST_WORKERS,
         help="Trainings at the same time; default: one per core, or one per GPU.",
         rich_help_panel=_MACHINE,
     ),
@@ -205,7 +183,7 @@ GpusPerTraining = Annotated[
     typer.Option(
         "--gpus-per-training",
         metavar="PART",
-        min=0.01,
+        min=LEAST_GPU,
         max=1.0,
         callback=finite,
         help="Part of a GPU that a training takes on Ray: with 0.25, four share one.",

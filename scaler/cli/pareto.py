@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from scaler.cli import options
-from scaler.cli.console import Output
 from scaler.errors import UserError
+from scaler.report.console import Output
 
 
 def pareto(
@@ -42,6 +42,14 @@ def pareto(
             "--published", help="Published networks too (EfficientNet, ResNet, DenseNet, SENet ...)."
         ),
     ] = False,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="Also measure memory and latency of every network at its own size, on the device.",
+        ),
+    ] = False,
+    device: options.Device = "auto",
     form: Annotated[
         str | None,
         typer.Option(
@@ -69,6 +77,9 @@ def pareto(
 
     Example: scaler pareto effnet-b0-2x --objectives accuracy,flops,activations
     """
+    from functools import partial
+
+    from scaler.api.measuring import with_costs
     from scaler.curves.pareto import parse_objectives
     from scaler.files import reported, write_bytes
     from scaler.report.pareto.formats import ENDINGS, TABLE_FORMATS
@@ -83,7 +94,13 @@ def pareto(
         chosen = [] if published and not _any(results) else [find_run(results, None)]
     places = [str(one.path) for one in chosen] + ["published networks"] * published
     output.note(f"Pareto table of {', '.join(places)} on {objectives}")
-    table = pareto_table(chosen, parse_objectives(objectives), strict=strict, published=published)
+    table = pareto_table(
+        chosen,
+        parse_objectives(objectives),
+        strict=strict,
+        published=published,
+        measure=partial(with_costs, output, device=device) if measure else None,
+    )
     for sentence in table.notes:
         output.note(sentence)
     path = to or (chosen[0].path if len(chosen) == 1 else results) / f"pareto{ENDINGS[kind]}"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scaler.cli import options
-from scaler.cli.console import Output, table
 from scaler.errors import UserError
+from scaler.report.console import Output, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -14,6 +14,9 @@ from scaler.errors import UserError
 #: What one wants less of; a unit may follow, as in ``latency_ms``.
 COSTS = ("flops", "macs", "params", "activations", "memory", "latency")
 
+#: Those that are measured on a device, and so on request only.
+MEASURED = ("memory", "latency")
+
 #: Standard errors by which an accuracy must lie above another to be called better: one-sided, 95 %.
 SURE = 1.645
 
@@ -57,7 +60,10 @@ def resolve(objectives: Sequence[Objective], frame: pd.DataFrame, where: str) ->
         columns = [c for c in frame.columns if c == objective.name or c.startswith(f"{objective.name}_")]
         if not columns:
             there = ", ".join(c for c in frame.columns if is_objective(c))
-            raise UserError(f"{where} has no column for the objective {objective.name!r}; it has {there}")
+            how = "; --measure finds it out" if objective.name in MEASURED else ""
+            raise UserError(
+                f"{where} has no column for the objective {objective.name!r}; it has {there}{how}"
+            )
         name = objective.name if objective.name in columns else columns[0]
         found.append(Objective(name, objective.maximised))
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Networks out of a scaling: specs as YAML, trained proxies as safetensors, and both back in Python.
+"""Networks out of a run: specs as YAML, trained proxies as safetensors, and both back in Python.
 
 ``networks/NAME.yaml`` is the network at its own size, to be trained in earnest; ``NAME-proxy.yaml`` and
 ``NAME-proxy.safetensors`` are the small one that was trained in its place. ``preprocessing.json`` holds the
@@ -8,22 +8,45 @@ labels and the normalisation of the data.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from scaler.errors import UserError
-from scaler.execution.protocol import TrialSpec
+from scaler.execution.protocol import Observation, TrialSpec
 from scaler.execution.proxy_training import ProxyTraining
 from scaler.growth.formats import FORMATS, Exported
 from scaler.growth.package import Preprocessing, load_weights, save_weights
 from scaler.growth.policies import COMPOUND, OWN, PUBLISHED_NAME
 from scaler.growth.scale_up import ScaleUp
+from scaler.growth.specs import FOLDER
 from scaler.networks.build import Network, build
 from scaler.networks.spec import NetworkSpec
 from scaler.networks.yaml_spec import read, write
 from scaler.runs import Run, load_run
+from scaler.search.session import Session
+from scaler.search.workload import Workload
 
-FOLDER, PREPROCESSING = "networks", "preprocessing.json"
+PREPROCESSING = "preprocessing.json"
+#: The network that grows; it belongs to every policy.
+BASE = "base"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A network whose files a run keeps.
+
+    Attributes:
+        name: of its files: ``base``, or policy and phi.
+        native: at its own size.
+        proxy: trained in its place.
+        training: number among the run's networks.
+    """
+
+    name: str
+    native: NetworkSpec
+    proxy: NetworkSpec
+    training: int
 
 
 def export_networks(run: Run, scale_up: ScaleUp, training: ProxyTraining | None) -> None:
@@ -32,37 +55,74 @@ def export_networks(run: Run, scale_up: ScaleUp, training: ProxyTraining | None)
     Raises:
         MachineError: the disk is full.
     """
+    grown = [Kept(n.name, n.native.spec, n.proxy.spec, n.training) for n in scale_up.networks]
+    _keep(run, grown, scale_up.work, scale_up.proxy.base.resolution, training)
+
+
+def keep_searched(
+    run: Run, session: Session, chosen: int, seen: Sequence[Observation], training: ProxyTraining
+) -> None:
+    """Write the base and every candidate whose first seed a search trained to the end, with weights.
+
+    Candidates lie at phi = 1. The chosen one's policy is ``compound``, as in a scaling; single dimensions are
+    called as there, others by their own names.
+
+    Raises:
+        MachineError: the disk is full.
+    """
+    problem, last = session.problem, len(session.work.experiment.rungs) - 1
+    whole = {o.candidate for o in seen if (o.seed_index, o.rung, o.state) == (0, last, "complete")}
+    kept = problem.candidates.kept
+    networks = [
+        Kept(f"{_policy(c.point.name, i == chosen)}-phi-1", c.native.spec, c.proxy.spec, i)
+        for i, c in enumerate(kept)
+    ]
+    networks += [
+        Kept(BASE, problem.native.base, problem.proxy.base, len(kept) + i)
+        for i, network in enumerate(session.off_budget)
+        if not any(network.octaves)
+    ]
+    _keep(
+        run,
+        [n for n in networks if n.training in whole],
+        session.work,
+        problem.proxy.base.resolution,
+        training,
+    )
+
+
+def _policy(point: str, chosen: bool) -> str:
+    return COMPOUND if chosen else point.removesuffix("-only")
+
+
+def _keep(
+    run: Run, networks: Sequence[Kept], work: Workload, resolution: int, training: ProxyTraining | None
+) -> None:
+    """Write networks, and weights where there was a training; images are normalised at ``resolution``."""
     from scaler.data.batches import normalisation
     from scaler.training.trainer import prepared, trained
 
-    recipe, data = scale_up.work.space.recipe, scale_up.work.data
-    counts = normalisation(data.part("train", scale_up.proxy.base.resolution))
+    recipe, data = work.space.recipe, work.data
+    counts = normalisation(data.part("train", resolution))
     mean, std = ((a / 255, b / 255, c / 255) for a, b, c in (counts.mean, counts.std))
     preprocessing = Preprocessing(data.classes, mean, std)
     run.write_json(f"{FOLDER}/{PREPROCESSING}", asdict(preprocessing))
-    for grown in scale_up.networks:
-        run.write_text(f"{FOLDER}/{grown.name}.yaml", write(grown.native.spec))
-        weights = run.file(f"{FOLDER}/{grown.name}-proxy.safetensors")
+    for kept in networks:
+        run.write_text(f"{FOLDER}/{kept.name}.yaml", write(kept.native))
+        weights = run.file(f"{FOLDER}/{kept.name}-proxy.safetensors")
         # A run that is done has dropped its checkpoints; its weights are there already.
         if training is None or weights.is_file():
             continue
-        spec = prepared(grown.proxy.spec, recipe, data)
-        run.write_text(f"{FOLDER}/{grown.name}-proxy.yaml", write(spec))
-        network = trained(spec, recipe, data, training.checkpoint(TrialSpec(grown.training, 0, 0)))
+        spec = prepared(kept.proxy, recipe, data)
+        run.write_text(f"{FOLDER}/{kept.name}-proxy.yaml", write(spec))
+        network = trained(spec, recipe, data, training.checkpoint(TrialSpec(kept.training, 0, 0)))
         save_weights(network, preprocessing, weights)
 
 
 def load(
     run: str | Path, phi: float | None = None, *, policy: str | None = None, proxy: bool = False
 ) -> Network:
-    """A network of a scaling, or of a file of weights, ready to use.
-
-    Args:
-        run: directory of the run, e.g. ``results/effnet-b0-phi-4``; or a ``.safetensors`` file.
-        phi: of the network; not for a file.
-        policy: how it was grown; None is the run's chosen policy.
-        proxy: the small network that was trained, with its weights, in eval mode; otherwise the network
-            at its own size with fresh weights, in train mode.
+    """A network of a scaling, or of a file of weights, as :func:`scaler.load` says.
 
     Raises:
         UserError: the run holds no such network, or the file no weights that Scaler wrote.
@@ -113,7 +173,7 @@ def export(
 
 def network_name(folder: Path, phi: float, policy: str | None) -> str:
     """The name that a network's files have."""
-    return "base" if phi == 0 else f"{policy or _chosen(folder)}-phi-{phi:g}"
+    return BASE if phi == 0 else f"{policy or _chosen(folder)}-phi-{phi:g}"
 
 
 def _preprocessing(folder: Path) -> Preprocessing:

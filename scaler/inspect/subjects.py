@@ -1,4 +1,4 @@
-"""The networks that are looked into: trained proxies of a scaling, or weights from a file."""
+"""The networks that are looked into: trained proxies of a run, or weights from a file."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from scaler.data.batches import Normalisation, normalisation
 from scaler.data.dataset import DataSet
 from scaler.data.request import DataRequest
 from scaler.errors import UserError
-from scaler.growth.export import FOLDER, load
+from scaler.growth.export import load
 from scaler.growth.policies import COMPOUND, OWN, PUBLISHED_NAME, SINGLE
+from scaler.growth.specs import FOLDER
 from scaler.networks.build import Network, build
 from scaler.networks.registry import base
 from scaler.networks.spec import NetworkSpec
@@ -83,10 +84,10 @@ def prepared(images: NDArray[np.uint8], statistics: Normalisation) -> Tensor:
 def of_run(
     run: Run, *, phi: float | None = None, policies: Sequence[str] | None = None, with_base: bool = False
 ) -> list[Subject]:
-    """Trained networks of a scaling, in the order of figure 7.
+    """Trained networks of a run, in the order of figure 7.
 
     Args:
-        run: of ``scaler scale``.
+        run: of ``scaler scale``, or of ``scaler search --keep-weights``.
         phi: of the networks; None is the one that most policies have, the largest of several.
         policies: which; None is all there are.
         with_base: the base as well, first.
@@ -115,7 +116,8 @@ def _trained(run: Run) -> list[tuple[str, float]]:
     names = [file.stem.removesuffix(_PROXY) for file in (run.path / FOLDER).glob(f"*{_PROXY}.yaml")]
     if not names:
         raise UserError(
-            f"{run.path} holds no trained networks: look into a run of `scaler scale` (without --no-train)"
+            f"{run.path} holds no trained networks: look into a run of `scaler scale` (without --no-train), "
+            "or of `scaler search --keep-weights`"
         )
     split = [(name, "phi", "0") if name == "base" else name.rpartition("-phi-") for name in sorted(names)]
     return [(policy, float(phi)) for policy, _, phi in split]

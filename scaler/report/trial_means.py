@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from scaler.execution.protocol import Observation
+
 
 def means(trials: pd.DataFrame) -> pd.DataFrame:
     """Mean accuracy of every candidate at every rung, from the table of ``trials.csv``.
@@ -27,3 +29,9 @@ def at_shared_rung(table: pd.DataFrame) -> pd.DataFrame:
     shared = table.groupby("candidate")["rung"].max().min()
     own: pd.DataFrame = table[table["rung"] == shared].reset_index(drop=True)
     return own
+
+
+def observations(trials: pd.DataFrame) -> list[Observation]:
+    """The rows of ``trials.csv``."""
+    rows = trials.astype(object).to_dict("records")
+    return [Observation(**{str(key): value for key, value in row.items()}) for row in rows]

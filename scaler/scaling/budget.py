@@ -1,4 +1,4 @@
-"""FLOP budgets as a user writes them: ``2x`` of the base, or absolute as ``800M`` and ``1.2G``."""
+"""Budgets as a user writes them: FLOPs as ``2x`` of the base, ``800M`` or ``1.2G``, and time as ``10m``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 _PATTERN = re.compile(r"((?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*([xKMGBT]?)", re.IGNORECASE)
 #: More than any network or machine has of anything.
 _LARGEST = 1e24
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+#: Ten years.
+_LONGEST = 3650 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,23 @@ def parse_factor(text: str | None) -> float | None:
             f"cannot read the size {_brief(text)}: write a factor on the base's FLOPs such as 16x"
         )
     return float(match[1])
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds of ``90s``, ``10m``, ``1.5h``, ``1h30m`` or ``2d``; a number alone is seconds.
+
+    Raises:
+        UserError: the text is no time.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text)
+    if parts and "".join(number + unit for number, unit in parts) == text:
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    else:
+        seconds = float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else 0.0
+    if not 0 < seconds <= _LONGEST:
+        shown = text if len(text) <= 20 else f"{text[:17]}..."
+        raise UserError(f"cannot read {shown!r}: write a time such as 90s, 10m or 1.5h, up to 3650d")
+    return seconds
 
 
 def _brief(text: str) -> str:

@@ -215,9 +215,15 @@ def _proxy(session: Session, chosen: Candidate) -> dict[str, Any]:
 _FILE = TypeAdapter(SearchResult)
 
 
+def as_json(result: SearchResult) -> dict[str, Any]:
+    """The answer as plain data, in the layout of the file."""
+    content: dict[str, Any] = _FILE.dump_python(result, mode="json")
+    return content
+
+
 def write_result(run: Run, result: SearchResult) -> dict[str, Any]:
     """Write ``coefficients.json``; gives its content as plain data."""
-    content: dict[str, Any] = _FILE.dump_python(result, mode="json")
+    content = as_json(result)
     run.write_json(COEFFICIENTS_FILE, content)
     return content
 

@@ -13,10 +13,14 @@ import torch
 from PIL import Image
 
 from scaler.cli.main import main
+from scaler.data.request import DataRequest
+from scaler.growth.export import load
 from scaler.networks.build import build
 from scaler.networks.registry import base
 from scaler.networks.yaml_spec import write
 from scaler.runs import open_run
+from scaler.training.device import Device
+from scaler.training.trainer import evaluate
 from tests.cli.conftest import Ran
 
 Run = Callable[..., Ran]
@@ -161,6 +165,25 @@ def test_wrong_use_ends_in_one_sentence(
     assert done.code == 2
     assert re.search(sentence, done.err)
     assert len(done.err.strip().splitlines()) == 1
+
+
+def test_a_search_keeps_its_networks_on_request(run: Run, tmp_path: Path) -> None:
+    """They are those that the search judged: on the validation images they are as good as it says."""
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    searched = ("--space", str(tmp_path / "tiny.yaml"), "--strategy", "exhaustive", "--workers", "1")
+    done = run("search", *searched, "--keep-weights", "--results", str(tmp_path), "--name", "kept", "--json")
+    answer = json.loads(done.out)
+    data = DataRequest("digits", None, 32, True).load()
+    names = {"depth-only": "depth", "width-only": "width", answer["network"]: "compound"}
+    for row in rows(tmp_path / "kept" / "trials.csv"):
+        point = rows(tmp_path / "kept" / "candidates.csv")[int(row["candidate"])]["network"]
+        policy = names.get(point, point.removesuffix("-only"))
+        network = load(tmp_path / "kept", 1, policy=policy, proxy=True)
+        accuracy, _ = evaluate(network, data, "validation", network.spec.resolution, Device("cpu"), 50)
+        assert accuracy == pytest.approx(float(row["accuracy"]), abs=1e-6)
+    looked = run("inspect", "cam", "kept", "--results", str(tmp_path), "--show", "1", "--json")
+    assert not looked.code
+    assert "compound" in {row["network"] for row in rows(tmp_path / "kept" / "inspect" / "cam.csv")}
 
 
 def test_a_search_holds_no_trained_networks(run: Run, results: Path, tmp_path: Path) -> None:

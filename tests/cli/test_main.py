@@ -11,9 +11,9 @@ import pytest
 import typer
 
 from scaler.cli import main as program
-from scaler.cli.console import Output, table
 from scaler.cli.options import parse_duration
 from scaler.errors import MachineError, UserError
+from scaler.report.console import Output, table
 from tests.cli.conftest import RunCommand
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -206,6 +207,39 @@ def test_real_costs_are_columns_and_objectives(here: Path, searched: Path) -> No
     assert run("pareto", "costs", "--objectives", "params,latency,memory", *results) == 0
 
 
+def test_pareto_measures_what_nobody_has_measured(
+    here: Path, searched: Path, scaled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = ("--results", str(here / "results"), "--output", str(here / "measured.csv"), "--json")
+    command = (
+        "pareto",
+        "one",
+        "grown",
+        "--objectives",
+        "memory,latency,params",
+        "--measure",
+        "--device",
+        "cpu",
+    )
+    assert run(*command, *results) == 0
+    capsys.readouterr()
+    table = rows(here / "measured.csv")
+    assert {row["run"] for row in table} == {"one", "grown"}
+    for row in table:
+        assert float(row["memory_training"]) > float(row["memory_inference"]) > 4 * int(row["params"])
+        assert float(row["latency_ms"]) > 0
+        assert row["device"] == "cpu"
+    # The same network of a search and of a scaling takes the same memory.
+    chosen = json.loads((searched / "coefficients.json").read_text())["network"]
+    (own,) = (row for row in table if row["network"] == chosen)
+    (same,) = (row for row in table if row["network"] == "compound-phi-1")
+    assert own["memory_training"] == same["memory_training"]
+    least = min(table, key=lambda row: float(row["memory_training"]))
+    assert least["on_front"] == "True"
+    assert run("pareto", "one", "--objectives", "accuracy,latency", *results) == 2
+    assert "no column for the objective 'latency'" in capsys.readouterr().err
+
+
 def test_a_finished_scaling_has_a_page_and_a_law_refuses_what_it_does_not_know(
     scaled: Path, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -215,13 +249,41 @@ def test_a_finished_scaling_has_a_page_and_a_law_refuses_what_it_does_not_know(
     assert "3 networks of different cost at least" in capsys.readouterr().err
 
 
+def onnx_session(file: Path) -> Any:
+    return pytest.importorskip("onnxruntime").InferenceSession(file)
+
+
 def test_a_grown_network_is_exported(scaled: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnxscript")
     results = ("--results", str(here / "results"), "--json")
-    for form in ("safetensors", "pt2", "spec", "script"):
-        assert run("export", "grown", "--phi", "1", "--to", form, "--proxy", *results) == 0
+    for form, ending in {
+        "onnx": "onnx",
+        "pt2": "pt2",
+        "safetensors": "safetensors",
+        "spec": "yaml",
+        "script": "py",
+    }.items():
+        file = here / f"grown.{ending}"
+        command = ("export", "grown", "--phi", "1", "--to", form, "--proxy", "--output", str(file))
+        assert run(*command, *results) == 0
         found = json.loads(capsys.readouterr().out)
-        assert Path(found["file"]).is_file()
-        assert found["difference"] is None or found["difference"] <= 1e-4
+        assert found["file"] == str(file)
+        assert file.stat().st_size > 0
+        if form in ("spec", "script"):
+            assert found["difference"] is None
+        else:
+            assert found["difference"] <= 1e-4
+    proxy, session = scaler.load(scaled, phi=1, proxy=True), onnx_session(here / "grown.onnx")
+    assert json.loads(session.get_modelmeta().custom_metadata_map["labels"]) == [str(n) for n in range(10)]
+    known = json.loads((scaled / "networks" / "preprocessing.json").read_text())
+    mean, std = (torch.tensor(known[key]).reshape(3, 1, 1) for key in ("mean", "std"))
+    images = torch.rand(3, 3, proxy.spec.resolution, proxy.spec.resolution)
+    (scores,) = session.run(None, {"images": images.numpy()})
+    with torch.inference_mode():
+        assert torch.allclose(torch.from_numpy(scores), proxy((images - mean) / std), atol=1e-4, rtol=1e-4)
+    assert scaler.load(here / "grown.safetensors").spec == proxy.spec
+    assert run("profile", str(here / "grown.yaml"), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["params"] == sum(p.numel() for p in proxy.parameters())
     assert run("export", "grown", "--phi", "1", "--to", "gif", *results) == 2
     assert run("export", "grown", "--phi", "7", *results) == 2
     assert "holds no network compound-phi-7" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,11 +124,24 @@ def test_the_script_trains_on_a_folder_and_its_weights_load(tmp_path: Path) -> N
     assert torch.isfinite(network(torch.zeros(1, 3, 16, 16))).all()
 
 
-def test_every_format_has_a_snippet_that_runs(tmp_path: Path) -> None:
+def test_every_format_has_a_snippet_that_runs_to_the_modules_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("onnxscript")
-    network = a_network("resnet-20", pixels=8)
-    for name in ("pt2", "safetensors", "spec", "onnx"):
+    monkeypatch.chdir(tmp_path)
+    network, images = a_network("resnet-20", pixels=8), torch.zeros(1, 3, 8, 8)
+    wanted = expected(network, images)
+    assert set(FORMATS) == {"onnx", "pt2", "safetensors", "spec", "script"}  # the last has a test of its own
+    for name in ("onnx", "pt2", "safetensors", "spec"):
         write, ending = FORMATS[name]
-        found = write(network, LABELS, tmp_path / f"n{ending}")
-        code = found.snippet.replace('"n.', f'"{tmp_path}/n.')
-        exec(compile(code, name, "exec"), {})
+        left: dict[str, Any] = {}
+        exec(compile(write(network, LABELS, Path(f"n{ending}")).snippet, name, "exec"), left)
+        if name in ("onnx", "pt2"):  # images in [0, 1], labels inside
+            scores = torch.as_tensor(left["scores"]).detach()
+            assert float((scores - wanted).abs().max()) <= 1e-4 * max(1.0, float(wanted.abs().max()))
+            assert tuple(left["labels"]) == LABELS.labels
+        if name == "safetensors":
+            with torch.inference_mode():
+                assert torch.equal(left["network"](images), network(images))
+        if name == "spec":
+            assert left["network"].spec == network.spec

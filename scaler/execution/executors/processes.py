@@ -11,11 +11,13 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 
 from scaler.execution.executors.executor import ONE_THREAD, Failure, OnEpoch, Outcome, TrainTrial, attempt
 from scaler.execution.protocol import TrialSpec
@@ -102,7 +104,8 @@ def _start(work: bytes, environment: Mapping[str, str]) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, work), name="scaler-worker", daemon=True)
-    with _environment({**ONE_THREAD, **environment}), _interrupts_held():
+    main = contextlib.nullcontext() if b"__main__" in work else _no_main()
+    with _environment({**ONE_THREAD, **environment}), _interrupts_held(), main:
         process.start()
     theirs.close()  # or it would stay open here when the worker dies
     return _Worker(process, ours, environment)
@@ -152,6 +155,17 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _no_main() -> Iterator[None]:
+    """Processes started here know no main program: a script that searches at its top level runs once."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextlib.contextmanager

@@ -77,6 +77,7 @@ def session_lines(session: Session) -> Iterator[str]:
         f"{problem.candidates.aliases} fell together and {len(out)} are left out; native and proxy "
         f"multipliers differ by at most {widest:.1%}"
     )
+    yield from _moved_lines(kept)
     reached = ", ".join(
         f"{count} to {epochs}" for count, epochs in zip(plan.by_rung, space.rungs, strict=True)
     )
@@ -108,7 +109,7 @@ def one_candidate(session: Session) -> str:
     )
 
 
-def moved_lines(candidates: Sequence[Candidate]) -> Iterator[str]:
+def _moved_lines(candidates: Sequence[Candidate]) -> Iterator[str]:
     """Why a single dimension's network has another one moved as well, where it has."""
     moved = []
     for candidate in candidates:
@@ -121,7 +122,7 @@ def moved_lines(candidates: Sequence[Candidate]) -> Iterator[str]:
                 if name != axis and abs(value - 1) > 0.005
             ]
     if moved:
-        yield f"{'; '.join(moved)}: by its own axis alone the network would miss the budget."
+        yield f"            {'; '.join(moved)}: by its own axis alone it would miss the budget"
 
 
 def _off(plan: Plan) -> str:
@@ -139,26 +140,30 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def result_frame(candidates: Sequence[Candidate], result: SearchResult) -> pd.DataFrame:
+def result_frame(candidates: pd.DataFrame, result: SearchResult) -> pd.DataFrame:
     """A row per candidate that was trained, best first.
 
     ``accuracy`` is the mean of its own trainings, as everywhere. ``adjusted`` is what it would be with the
     seeds of all candidates; it is missing where it is the same for each.
+
+    Args:
+        candidates: the table of ``candidates.csv``.
+        result: the answer.
     """
-    by_name = {candidate.point.name: candidate for candidate in candidates}
-    scores = [score for score in result.scores if score.network in by_name]
+    by_name = candidates[candidates["feasible"].astype(bool)].set_index("network")
+    scores = [score for score in result.scores if score.network in by_name.index]
     differ = any(abs(score.accuracy - score.adjusted_accuracy) > 5e-4 for score in scores)
     rows = []
     for score in scores:
-        native = by_name[score.network].native
+        native = by_name.loc[score.network]
         mark = "cannot be told from it" if score.network in result.best_set else ""
         rows.append(
             {
                 "network": score.network,
-                "depth": native.effective.depth,
-                "width": native.effective.width,
-                "resolution": native.spec.resolution,
-                "ratio": native.ratio,
+                "depth": native["depth"],
+                "width": native["width"],
+                "resolution": native["resolution"],
+                "ratio": native["flops_ratio"],
                 "epochs": score.epochs,
                 "seeds": score.seeds,
                 "accuracy": score.accuracy,

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pandas as pd
-
-from scaler.execution.protocol import Observation
 from scaler.growth.comparison import differences
 from scaler.growth.law import growth_laws
 from scaler.report.answers import growth_law, law
@@ -15,6 +12,7 @@ from scaler.report.answers.search import result_lines
 from scaler.report.columns import percent
 from scaler.report.run_tables import read_answer, read_scaling, read_trials
 from scaler.report.tables import growth_lines
+from scaler.report.trial_means import observations
 from scaler.runs import Run
 from scaler.scaling.budget import format_count
 from scaler.search.result import SearchResult
@@ -28,7 +26,7 @@ def search_answer(run: Run) -> Iterator[str]:
         return
     yield f"{result.base}, with {result.budget} the FLOPs: {_shares(result)}."
     yield from law.law_lines(result)
-    yield from result_lines(result, _observations(read_trials(run)))
+    yield from result_lines(result, observations(read_trials(run)))
 
 
 def _shares(result: SearchResult) -> str:
@@ -40,12 +38,6 @@ def _shares(result: SearchResult) -> str:
         low, high = result.intervals[f"share_{axis}"]
         said.append(f"{share:.0%} to {axis} ({low:.0%} to {high:.0%})")
     return ", ".join(said)
-
-
-def _observations(trials: pd.DataFrame) -> list[Observation]:
-    """The rows of ``trials.csv``."""
-    rows = trials.astype(object).to_dict("records")
-    return [Observation(**{str(key): value for key, value in row.items()}) for row in rows]
 
 
 def scale_answer(run: Run) -> Iterator[str]:

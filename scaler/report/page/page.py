@@ -22,7 +22,7 @@ from scaler.report.page.facts import command, limits, origin, proxy_facts
 from scaler.report.page.svg import inline_svg
 from scaler.report.pareto.table import pareto_table
 from scaler.report.pictures.of_run import pictures
-from scaler.report.run_tables import CURVE, network_table, read_scaling
+from scaler.report.run_tables import CURVE, network_table, read_curve
 from scaler.report.tables import shown_columns
 from scaler.runs import Run
 
@@ -90,15 +90,20 @@ def page(runs: Sequence[Run]) -> str:
     parts = [_part(run) for run in runs]
     bases = ", ".join(dict.fromkeys(str(one) for run in runs for one in _bases(run)))
     tables = (_front_table(runs),) if len(runs) > 1 else ()
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string((Path(__file__).parent / "page.html").read_text(encoding="utf-8"))
-    text: str = template.render(
+    return rendered(
+        "page.html",
         title=f"How {bases} should grow",
         subtitle=" and ".join(part.heading for part in parts),
         parts=parts,
         together=tables,
     )
-    return text
+
+
+def rendered(template: str, **values: object) -> str:
+    """A template of this folder, filled in."""
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template(template).render(**values)
 
 
 def _bases(run: Run) -> list[str]:
@@ -113,7 +118,7 @@ def _part(run: Run) -> Part:
         heading=f"{'Scaling' if scaling else 'Search'} {run.name}",
         answer=tuple(scale_answer(run) if scaling else search_answer(run)),
         pictures=tuple(shown),
-        tables=tuple(_scaling_tables(run) if scaling else _search_tables(run)),
+        tables=tuple(curve_tables(read_curve(run)) if scaling else search_tables(run)),
         inside=sections(run),
         proxy=tuple(proxy_facts(run)),
         limits=tuple(limits(run, scaling=scaling)),
@@ -123,8 +128,8 @@ def _part(run: Run) -> Part:
     )
 
 
-def _scaling_tables(run: Run) -> Iterator[PageTable]:
-    curve, _ = read_scaling(run)
+def curve_tables(curve: pd.DataFrame) -> Iterator[PageTable]:
+    """The networks of a scaling, from its ``curve.csv``."""
     yield page_table(
         "The networks",
         curve,
@@ -133,7 +138,8 @@ def _scaling_tables(run: Run) -> Iterator[PageTable]:
     )
 
 
-def _search_tables(run: Run) -> Iterator[PageTable]:
+def search_tables(run: Run) -> Iterator[PageTable]:
+    """The candidates of a search that were trained, the most accurate first."""
     table = network_table(run)
     epochs = Column("epochs", "epochs", int, lambda row: "" if pd.isna(row["epochs"]) else f"{row['epochs']}")
     named = Column("network", "candidate", str, lambda row: str(row["network"]))

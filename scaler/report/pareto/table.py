@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,8 +57,17 @@ class ParetoTable:
         return {"objectives": names, "networks": records(self.frame)}
 
 
+#: Adds columns to the networks of a run.
+Measure = Callable[[Run, pd.DataFrame], pd.DataFrame]
+
+
 def pareto_table(
-    runs: Sequence[Run], objectives: Sequence[Objective], *, strict: bool = False, published: bool = False
+    runs: Sequence[Run],
+    objectives: Sequence[Objective],
+    *,
+    strict: bool = False,
+    published: bool = False,
+    measure: Measure | None = None,
 ) -> ParetoTable:
     """The networks of all runs together, and the front among them.
 
@@ -70,11 +79,14 @@ def pareto_table(
         objectives: two or more.
         strict: the plain rule, without standard errors.
         published: published networks as well.
+        measure: adds what the networks of a run really cost, such as :func:`scaler.api.measuring.with_costs`.
 
     Raises:
         UserError: a run has no networks, or no column for an objective.
     """
     tables = [network_table(run) for run in runs]
+    if measure:
+        tables = [measure(run, table) for run, table in zip(runs, tables, strict=True)]
     for run, table in zip(runs, tables, strict=True):
         resolve(objectives, table, str(run.path))
     grounds = [_ground(run) for run in runs]

@@ -37,7 +37,7 @@ OTHER_STYLES = (("#E69F00", "v"), ("#56B4E9", "P"), ("#7F7F7F", "X"), ("#8C564B"
 
 #: Inches; at 100 dots per inch this is the width at which a README shows a picture.
 WIDTH = 9.0
-_SCREEN_DPI, _DPI = 100, 200
+SCREEN_DPI, PRINT_DPI = 100, 200
 _CAPTION_LETTERS = 116
 
 
@@ -57,7 +57,7 @@ def titled(body: float, title: str, caption: str) -> tuple[Figure, float]:
     """
     lines = textwrap.wrap(caption, _CAPTION_LETTERS)
     height = body + _title_height(caption)
-    figure = Figure(figsize=(WIDTH, height), dpi=_SCREEN_DPI, facecolor="white")
+    figure = Figure(figsize=(WIDTH, height), dpi=SCREEN_DPI, facecolor="white")
     FigureCanvasAgg(figure)
     figure.text(0.02, 1 - 0.16 / height, title, fontsize=15, fontweight="bold", color=INK, va="top")
     figure.text(
@@ -127,7 +127,7 @@ def label_lines(axes: Axes, labels: Iterable[Label], size: float = 11) -> None:
     if not ordered:
         return
     low, high = axes.get_ylim()
-    inches = axes.bbox.height / _SCREEN_DPI
+    inches = axes.bbox.height / SCREEN_DPI
     heights = [(label.y - low) / (high - low) for label in ordered]
     for label, at in zip(ordered, moved_apart(heights, gap=1.35 * size / 72 / inches), strict=True):
         axes.annotate(
@@ -177,9 +177,9 @@ def _top(block: Sequence[float], gap: float) -> float:
     return sum(block) / len(block) + gap * (len(block) - 1) / 2
 
 
-def rendered(figure: Figure, form: Format) -> bytes:
+def rendered(figure: Figure, form: Format, dpi: float = PRINT_DPI) -> bytes:
     """The picture's file, the same bytes for the same figure."""
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "scaler"}):
-        figure.savefig(buffer, format=form, dpi=_DPI, metadata={"Date": None} if form == "svg" else None)
+        figure.savefig(buffer, format=form, dpi=dpi, metadata={"Date": None} if form == "svg" else None)
     return buffer.getvalue()

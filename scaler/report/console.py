@@ -1,10 +1,11 @@
-"""What commands print: results on stdout, everything else on stderr."""
+"""What commands print: results on stdout, everything else on stderr; in a notebook, all under its cell."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
@@ -19,6 +20,12 @@ from scaler.words import printable
 
 #: Columns when nothing says how wide the paper is (a pipe, a file): tables keep to one line per row.
 _WIDTH_OF_A_PIPE = 160
+
+#: Columns of a notebook's cell.
+_WIDTH_OF_A_CELL = 110
+
+#: Seconds between two states of a bar in a notebook.
+_BLINK = 0.3
 
 #: Adds steps to a progress bar; an optional second argument replaces its text.
 Advance = Callable[..., None]
@@ -75,7 +82,7 @@ class Output:
             task = bar.add_task(text, total=total)
 
             def advance(steps: float = 1, text: str | None = None) -> None:
-                bar.update(task, advance=steps, description=text)
+                bar.update(task, advance=steps, description=text, refresh=True)
 
             yield advance
 
@@ -84,27 +91,53 @@ class Output:
         """The same bar for work whose length may change; call it with what is done and the total."""
         with self._bar() as bar, _stdout_to_stderr():
             task = bar.add_task(text, total=total)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+            yield lambda done, total: bar.update(task, completed=done, total=total, refresh=True)
 
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
         """A sign of life on stderr during work of unknown length, where that is a terminal."""
         console = _console(sys.stderr)
         status = console.status(text) if console.is_terminal and not self.quiet else nullcontext()
+        if _in_notebook():
+            self.note(f"{text} ...")
         with status, _stdout_to_stderr():
             yield
 
     def _bar(self) -> Progress:
         console = _console(sys.stderr)
-        return Progress(
+        shown = not self.quiet and (console.is_terminal or _in_notebook())
+        kind = _NotebookProgress if _in_notebook() else Progress
+        return kind(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeRemainingColumn(),
             console=console,
             transient=True,
-            disable=self.quiet or not console.is_terminal,
+            disable=not shown,
         )
+
+
+class _NotebookProgress(Progress):
+    """A bar under a notebook's cell. Rich's own needs ipywidgets there, and is gone when the file is read."""
+
+    _handle: Any = None
+    _last = 0.0
+
+    def start(self) -> None:
+        from IPython.display import display
+
+        if not self.disable:
+            self._handle = display(self, display_id=True)
+
+    def stop(self) -> None:
+        if self._handle is not None:
+            self._handle.update(self)
+
+    def refresh(self) -> None:
+        if self._handle is not None and time.monotonic() - self._last > _BLINK:
+            self._last = time.monotonic()
+            self._handle.update(self)
 
 
 def table(
@@ -125,6 +158,9 @@ def table(
 @contextmanager
 def _stdout_to_stderr() -> Iterator[None]:
     """What is printed meanwhile, by a user's own network or by new processes, goes to stderr."""
+    if _in_notebook():  # where nobody reads JSON from stdout
+        yield
+        return
     sys.stdout.flush()
     try:
         kept = os.dup(1)
@@ -141,6 +177,16 @@ def _stdout_to_stderr() -> Iterator[None]:
             os.close(kept)
 
 
+def _in_notebook() -> bool:
+    """Whether this process is a notebook's kernel."""
+    return Console().is_jupyter
+
+
 def _console(stream: TextIO) -> Console:
+    if _in_notebook():
+        # Streams of one kind stand together under a cell; stderr would be a red box.
+        return Console(
+            file=sys.stdout, highlight=False, emoji=False, width=_WIDTH_OF_A_CELL, force_jupyter=False
+        )
     wide = None if stream.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_A_PIPE
     return Console(file=stream, highlight=False, emoji=False, width=wide)

@@ -1,7 +1,8 @@
-"""What can be told of a command line before any work: names, devices and storages that are none."""
+"""What can be told of a command before any work: numbers, names, devices and storages that are none."""
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -11,6 +12,12 @@ from scaler.errors import UserError
 _PATIENCE = 10
 #: Bytes of a file's name; the study has files beside it, whose names are a little longer.
 _LONGEST_FILE = 200
+#: Processes of one machine.
+MOST_WORKERS = 512
+#: Seeds are numbers that every library takes.
+LARGEST_SEED = 2**63 - 1
+#: The least part of a GPU that a training may take.
+LEAST_GPU = 0.01
 
 
 def check(
@@ -32,6 +39,29 @@ def check(
         _check_storage(storage)
     if results is not None:
         _check_results(results)
+
+
+def check_numbers(
+    *, seed: int, seeds: int | None, workers: int | None, gpus_per_training: float, se: float | None = None
+) -> None:
+    """Refuse numbers that mean nothing.
+
+    Raises:
+        UserError: a number is outside its range.
+    """
+    known: tuple[tuple[str, float | None, float, float], ...] = (
+        ("--seed", seed, 0, LARGEST_SEED),
+        ("--seeds", seeds, 1, math.inf),
+        ("--workers", workers, 1, MOST_WORKERS),
+        ("--gpus-per-training", gpus_per_training, LEAST_GPU, 1),
+        ("--se", se, 1, math.inf),
+    )
+    for option, value, low, high in known:
+        if value is None:
+            continue
+        if not (low <= value <= high and math.isfinite(value)):
+            upper = f" and at most {high:g}" if math.isfinite(high) else ""
+            raise UserError(f"{option} {value} must be at least {low:g}{upper}")
 
 
 def _check_results(results: Path) -> None:
