@@ -1,8 +1,8 @@
 """Run the commands of docs/cli.md again, and put what they print in the place of what they printed.
 
-``python -m tests.docs.renew FOLDER [HEADING...]`` runs every line that begins with ``$ scaler`` in a folder, from
-the top, keeps what each printed there (so that it can be interrupted), and then rewrites the page; with headings,
-it runs their sections only and leaves the page. Minutes on 2 free cores.
+``python -m tests.docs.renew FOLDER [HEADING...]`` runs every line that begins with ``$ scaler`` in a folder,
+from the top, keeps what each printed there (so that it can be interrupted), and then rewrites the page; with
+headings, it runs their sections only and leaves the page. Minutes on 2 free cores.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def run(folder: Path, command: str) -> None:
     """Run a command, and keep both of its streams as they came."""
     if kept(folder, command).is_file():
         return
-    raw = folder / ".out"
+    raw = kept(folder, command).with_suffix(".part")
     child = os.fork()  # so that everything is imported once
     if child == 0:
         os.chdir(folder)
