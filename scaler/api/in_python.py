@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -39,7 +40,10 @@ def in_python(function: Callable[_P, _R]) -> Callable[_P, _R]:
     @wraps(function)
     def called(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         try:
-            return function(*args, **kwargs)
+            with warnings.catch_warnings():
+                # Of tqdm, which Optuna imports in notebooks, and whose bars are not used here.
+                warnings.filterwarnings("ignore", message="IProgress not found")
+                return function(*args, **kwargs)
         except UserError as error:
             raise UserError(keywords(str(error))) from None
 

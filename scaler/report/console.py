@@ -98,7 +98,7 @@ class Output:
         """A sign of life on stderr during work of unknown length, where that is a terminal."""
         console = _console(sys.stderr)
         status = console.status(text) if console.is_terminal and not self.quiet else nullcontext()
-        if _in_notebook():
+        if _in_notebook():  # where nothing turns
             self.note(f"{text} ...")
         with status, _stdout_to_stderr():
             yield
@@ -186,7 +186,8 @@ def _console(stream: TextIO) -> Console:
     if _in_notebook():
         # Streams of one kind stand together under a cell; stderr would be a red box.
         return Console(
-            file=sys.stdout, highlight=False, emoji=False, width=_WIDTH_OF_A_CELL, force_jupyter=False
-        )
+            file=sys.stdout, highlight=False, emoji=False, width=_WIDTH_OF_A_CELL, force_jupyter=False,
+            force_terminal=False, color_system=None,
+        )  # fmt: skip
     wide = None if stream.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_A_PIPE
     return Console(file=stream, highlight=False, emoji=False, width=wide)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from html import unescape
 from inspect import Parameter, signature
 from pathlib import Path
 
@@ -84,8 +85,8 @@ def test_a_search_gives_its_tables_and_its_answer(searched: Search) -> None:
 
 def test_a_notebook_shows_what_the_page_says(searched: Search, grown: Scaling) -> None:
     for found in (searched, grown):
-        shown = found._repr_html_()
-        assert all(line.split(":")[0] in shown for line in found.lines)
+        shown = unescape(found._repr_html_())
+        assert all(line in shown for line in found.lines)
         assert "<script" not in shown
         assert repr(found).splitlines()[1] == found.lines[0]
     assert "Chosen: " in repr(searched)
@@ -202,9 +203,9 @@ def test_options_become_keywords(said: str, heard: str) -> None:
 @pytest.mark.parametrize(
     ("function", "command", "only_there"),
     [
-        (scaler.search, search_command, {"json"}),
-        (scaler.scale, scale_command, {"json", "predict", "for_accuracy"}),
-        (scaler.profile, profile_command, {"json", "quiet", "layers"}),
+        (scaler.search, search_command, {"context", "json"}),
+        (scaler.scale, scale_command, {"context", "json", "predict", "for_accuracy"}),
+        (scaler.profile, profile_command, {"context", "json", "quiet", "layers"}),
     ],
 )
 def test_keywords_are_the_commands_options(

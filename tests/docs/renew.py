@@ -1,15 +1,15 @@
 """Run the commands of docs/cli.md again, and put what they print in the place of what they printed.
 
-``python -m tests.docs.renew FOLDER [HEADING...]`` runs every line that begins with ``$ scaler`` in a folder of its
-own, from the top, keeps what each printed there (so that it can be interrupted), and then rewrites the page;
-with headings, it runs their sections only and leaves the page. Half an hour on 2 cores.
+``python -m tests.docs.renew FOLDER [HEADING...]`` runs every line that begins with ``$ scaler`` in a folder,
+from the top, keeps what each printed there (so that it can be interrupted), and then rewrites the page; with
+headings, it runs their sections only and leaves the page. Minutes on 2 free cores.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
+import shlex
 import sys
 from collections.abc import Iterator
 from hashlib import sha256
@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from scaler.cli.main import main as program
 from scaler.networks.build import build
 from scaler.networks.registry import base
 
@@ -56,16 +57,25 @@ def kept(folder: Path, command: str) -> Path:
 
 
 def run(folder: Path, command: str) -> None:
-    """Run a command as a person would, and keep both of its streams as they came."""
+    """Run a command, and keep both of its streams as they came."""
     if kept(folder, command).is_file():
         return
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "COLUMNS": "110"}
-    line = command.replace("scaler", f"{sys.executable} -m scaler", 1)
-    done = subprocess.run(
-        line, shell=True, cwd=folder, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-    )  # fmt: skip
-    kept(folder, command).write_text("".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines()))
+    raw = kept(folder, command).with_suffix(".part")
+    child = os.fork()  # so that everything is imported once
+    if child == 0:
+        os.chdir(folder)
+        stream = os.open(raw, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for known in (1, 2):
+            os.dup2(stream, known)
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        try:
+            program(shlex.split(command)[1:])
+        finally:
+            sys.stdout.flush()
+            os._exit(0)
+    os.waitpid(child, 0)
+    lines = raw.read_text(encoding="utf-8").splitlines()
+    kept(folder, command).write_text("".join(f"{line.rstrip()}\n" for line in lines))
 
 
 def renewed(page: str, folder: Path) -> str:
@@ -85,7 +95,8 @@ def renewed(page: str, folder: Path) -> str:
 
 def main() -> None:
     """Run what is not kept yet, and rewrite the page."""
-    folder, headings = Path(sys.argv[1]), sys.argv[2:]
+    folder, headings = Path(sys.argv[1]).resolve(), sys.argv[2:]
+    os.environ |= {"PYTHONPATH": str(ROOT), "COLUMNS": "110"}
     page = PAGE.read_text(encoding="utf-8")
     prepare(folder, page)
     for heading, commands in sections(page):

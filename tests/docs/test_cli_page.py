@@ -1,4 +1,4 @@
-"""docs/cli.md and docs/inspect.md against the commands: every option is told, and none that does not exist."""
+"""docs/cli.md and docs/inspect.md against the commands: every option is told, and none that is none."""
 
 from __future__ import annotations
 

@@ -20,7 +20,9 @@ def executed(folder: Path) -> Any:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     os.environ.setdefault("PYTHONPATH", str(NOTEBOOK.parents[1]))
     where = {"metadata": {"path": str(folder)}}
-    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where).execute()
+    nbclient.NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources=where, coalesce_streams=True
+    ).execute()
     return notebook
 
 
@@ -46,4 +48,6 @@ def test_the_notebook_runs_and_shows_what_it_shows(tmp_path: Path) -> None:
     assert "Training" in text  # the bar
     assert "100 %" in text
     assert "Plan " in text
+    assert "Warning" not in text
+    assert "\x1b[2K" not in text  # nothing turns
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["grown", "tour"]

@@ -158,6 +158,18 @@ def test_a_history_ends_where_a_candidate_was_stopped() -> None:
     assert "second" not in words
 
 
+def test_the_legend_of_a_history_lies_under_its_lines() -> None:
+    flat = trials([(c, 0, rung, epochs, 0.1 + 0.05 * c * rung, "complete")
+                   for c in range(3) for rung, epochs in ((0, 1), (1, 2))])  # fmt: skip
+    figure = draw_history(flat, {0: "flat", 1: "slow", 2: "fast"}, "caption", best_set=(2, 1))
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    legend = axes.get_legend()
+    assert legend is not None
+    lowest = min(axes.transData.transform(line.get_xydata())[:, 1].min() for line in axes.lines)
+    assert legend.get_window_extent().y1 < lowest
+
+
 def test_a_picture_is_the_same_bytes_again() -> None:
     for form in ("png", "svg"):
         assert rendered(draw_curve(a_curve(), "x"), form) == rendered(draw_curve(a_curve(), "x"), form)

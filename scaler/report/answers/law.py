@@ -71,10 +71,10 @@ def _path(path: Sequence[Waypoint]) -> Iterator[str]:
 
 def _noise(law: LawSummary) -> str:
     sentence = f"A training scatters by {100 * law.deviation:.1f} points from seed to seed"
-    if law.sampling is not None:
-        # Networks are compared on the same images, whose sampling therefore counts less than in full.
-        most = min(law.sampling, law.deviation)
-        sentence += f", of which at most {100 * most:.1f} are the sampling of validation images"
+    if law.sampling is not None and law.sampling >= law.deviation:
+        sentence += f": no more than the sampling of validation images alone ({100 * law.sampling:.1f})"
+    elif law.sampling is not None:
+        sentence += f", of which {100 * law.sampling:.1f} are the sampling of validation images"
     return f"{sentence}."
 
 

@@ -88,9 +88,13 @@ def latency_row(time: Latency) -> CostRow:
     threads = "" if time.device != "cpu" else f", {time.threads} thread{'s' * (time.threads > 1)}"
     note = (
         f"{_images(time.batch)} on {time.device}{threads}; median of {time.repetitions}, "
-        f"middle half {time.low:.3g} to {time.high:.3g} ms"
+        f"middle half {_milliseconds(time.low)} to {_milliseconds(time.high)} ms"
     )
-    return CostRow("latency", time.median, f"{time.median:.3g} ms", "", note)
+    return CostRow("latency", time.median, f"{_milliseconds(time.median)} ms", "", note)
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def _images(number: int) -> str:

@@ -142,4 +142,5 @@ def _mark_phi(axes: Axes, frame: pd.DataFrame) -> None:
             va="bottom",
             fontsize=10.5,
             color=SOFT,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
         )

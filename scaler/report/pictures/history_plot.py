@@ -17,6 +17,8 @@ _RANKS = ("stopped early", "trained to the end", "cannot be told from the chosen
 _LOOKS = (("#c4c4c4", 1.1, 3.0), ("#8a8a8a", 1.3, 3.5), ("#56B4E9", 1.8, 4.5), ("#0072B2", 2.6, 6.0))
 #: Colours of the labels; light blue is too faint for letters.
 _INKS = (SOFT, INK, "#2a7fae", "#0072B2")
+#: Height of an entry of the legend, as a part of the lines' own.
+_ENTRY = 0.075
 #: Candidates with a label of their own.
 _MOST_LABELS = 10
 
@@ -54,6 +56,7 @@ def draw_history(
             ends.append((rank, 100 * float(own["accuracy"].iloc[-1]), candidate))
     axes.margins(y=0.08)
     axes.autoscale_view()
+    _leave_room(axes)
     labels = [
         Label(names.get(candidate, str(candidate)), longest, accuracy, _INKS[rank], bold=rank == 3)
         for rank, accuracy, candidate in sorted(ends, reverse=True)[:_MOST_LABELS]
@@ -75,6 +78,13 @@ def _draw_line(axes: Axes, own: pd.DataFrame, rank: int) -> None:
         markersize=marker,
         zorder=2 + rank,
     )
+
+
+def _leave_room(axes: Axes) -> None:
+    """A band below the lines, as high as the legend that stands there."""
+    low, high = axes.get_ylim()
+    entries = len(set(axes.get_legend_handles_labels()[1]))
+    axes.set_ylim(low - _ENTRY * entries * (high - low), high)
 
 
 def _legend(axes: Axes) -> None:
