@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scaler.errors import UserError
+
+if TYPE_CHECKING:
+    from scaler.execution.executors.engine import Engine
 
 #: Seconds that a database server has to answer.
 _PATIENCE = 10
@@ -14,18 +18,25 @@ _LONGEST_FILE = 200
 
 
 def check(
-    *, device: str, name: str | None = None, storage: str | None = None, results: Path | None = None
+    *,
+    device: str,
+    name: str | None = None,
+    storage: str | None = None,
+    results: Path | None = None,
+    engine: Engine | None = None,
 ) -> None:
     """Refuse what would fail later, after minutes of counting or in a run directory that is left behind.
 
     Raises:
         UserError: there is no such device, the name is none for a folder, the storage cannot be opened, or
-            the results are no place for runs.
+            the results are no place for runs, or a cluster is named for an engine that has none.
     """
     from scaler.runs import check_name
     from scaler.training.device import resolve
 
     resolve(device)
+    if engine is not None and engine.name != "ray" and engine.ray_address is not None:
+        raise UserError("--ray-address is of --engine ray: give both, or leave it out")
     if name is not None:
         check_name(name)
     if storage is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scaler.cli import options
+from scaler.cli import early, options
 from scaler.cli.console import Output
 from scaler.errors import UserError
 
@@ -23,9 +24,14 @@ if TYPE_CHECKING:
 
 _DEFAULT_SPACE = "quick"
 _DEFAULT_SEEDS = 2
+#: Coefficients of one's own; beyond them nothing grows that anybody would train.
+_LEAST, _MOST = 0.1, 10.0
+#: What has a meaning beside a prediction.
+_OF_PREDICTIONS = ("predict", "for_accuracy", "results", "name", "json", "quiet")
 
 
 def scale(
+    context: typer.Context,
     phi: Annotated[
         str,
         typer.Option(
@@ -54,10 +60,22 @@ def scale(
     ] = "powers",
     alpha: Annotated[
         float | None,
-        typer.Option(metavar="X", help="Depth at phi = 1, of your own; those not given stay 1."),
+        typer.Option(
+            metavar="X",
+            min=_LEAST,
+            max=_MOST,
+            callback=options.finite,
+            help="Depth at phi = 1, of your own; those not given stay 1.",
+        ),
     ] = None,
-    beta: Annotated[float | None, typer.Option(metavar="X", help="... width.")] = None,
-    gamma: Annotated[float | None, typer.Option(metavar="X", help="... resolution.")] = None,
+    beta: Annotated[
+        float | None,
+        typer.Option(metavar="X", min=_LEAST, max=_MOST, callback=options.finite, help="... width."),
+    ] = None,
+    gamma: Annotated[
+        float | None,
+        typer.Option(metavar="X", min=_LEAST, max=_MOST, callback=options.finite, help="... resolution."),
+    ] = None,
     base: options.Base = None,
     space: Annotated[
         str | None,
@@ -124,17 +142,27 @@ def scale(
     """
     from scaler.execution.executors.engine import Engine
     from scaler.growth.ladder import parse_phis
-    from scaler.growth.policies import parse_compare
+    from scaler.growth.policies import SINGLE, parse_compare
     from scaler.growth.scale_up import Asked, fitted_before, prepare_scale
     from scaler.report.answers.scaling import scale_lines
     from scaler.search.workload import Settings
 
     output = Output(json, quiet)
     if predict is not None or for_accuracy is not None:
+        options.refuse_others(context, "--predict and --for-accuracy train nothing", _OF_PREDICTIONS)
         _answer(output, results, name, predict, for_accuracy)
         return
-    asked = Asked(parse_phis(phi), None if compare is None else parse_compare(compare), flops)
+    if flops is not None:
+        options.refuse(context, "--flops finds the phi itself", "phi")
+    if not train:
+        options.refuse(context, "--no-train trains nothing", "time_budget", "storage", "seeds", "workers")
     where = Engine(options.engine_name(engine), ray_address, gpus_per_training)
+    early.check(device=device, name=name, storage=storage, results=results, engine=where)
+    # What is only counted takes no time to fit into.
+    compared = (
+        SINGLE if compare is None and not train else None if compare is None else parse_compare(compare)
+    )
+    asked = Asked(parse_phis(phi), compared, flops)
     settings = Settings(data_root, skip_unreadable, seed, device, workers, time_budget, engine=where)
     own = _own(alpha, beta, gamma)
     overrides = {"seeds": seeds or _DEFAULT_SEEDS, "data": data}
@@ -142,7 +170,7 @@ def scale(
         origin = _origin(output, results, search, base, space, own, settings, overrides, path)
         fitted = fitted_before(results, name, origin, asked, settings)
         prepared = prepare_scale(origin, settings, asked, fitted)
-    for line in scale_lines(prepared):
+    for line in scale_lines(prepared, train=train):
         output.note(line)
     if dry_run:
         _print_networks(output, prepared)
@@ -199,7 +227,7 @@ def _origin(
     path: str,
 ) -> Origin:
     """The user's coefficients; else the search named or the newest of this base; else the published."""
-    from scaler.growth.origin import find_search, origin_of, own_origin, published_origin
+    from scaler.growth.origin import find_search, none_found, origin_of, own_origin, published_origin
     from scaler.search.result import read_result
     from scaler.search.space import read_space
 
@@ -219,7 +247,7 @@ def _origin(
     chosen = read_space(space or _DEFAULT_SPACE).override(base=base, **overrides)
     if own is not None:
         return own_origin(own, chosen, settings)
-    why = f"none in {results}" if space is None else "not looked for, because --space is given"
+    why = none_found(results, base) if space is None else "not looked for, because --space is given"
     output.note(
         f"Search      {why}: the published coefficients 1.2, 1.1, 1.15 are used; "
         "`scaler search` finds your own"
@@ -249,7 +277,8 @@ def _run(
         _finish(output, prepared, run, storage, train, measure)
         run.finish()
     output.note(f"Report      {run.path / 'report.html'}")
-    output.note(f"Files       {run.path}; next: scaler pareto {run.path}")
+    then = f"scaler pareto {shlex.quote(str(run.path))}" if train else "the same without --no-train"
+    output.note(f"Files       {run.path}; next: {then}")
 
 
 def _finish(
@@ -325,4 +354,5 @@ def _print_networks(output: Output, prepared: ScaleUp) -> None:
     from scaler.report.tables import records, rich_table
 
     frame = curve_frame(curve_rows(prepared, []))
-    output.result(records(frame), rich_table(frame, (*CURVE_COLUMNS, *SCALING_COLUMNS)))
+    shown = rich_table(frame, (*CURVE_COLUMNS, *SCALING_COLUMNS))
+    output.result({"plan": prepared.work.summary(), "networks": records(frame)}, shown)

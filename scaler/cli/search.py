@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -94,7 +93,7 @@ def search(
 
     output = Output(json, quiet)
     where = Engine(options.engine_name(engine), ray_address, gpus_per_training)
-    early.check(device=device, name=name, storage=storage, results=results)
+    early.check(device=device, name=name, storage=storage, results=results, engine=where)
     asked = read_space(_DEFAULT_SPACE if space is None else space).override(
         base=base, budget=budget, data=data, strategy=strategy, seeds=seeds, up_to=parse_factor(up_to)
     )
@@ -112,8 +111,6 @@ def search(
         output.note(line)
     if len(session.problem.candidates.kept) == 1:
         output.warn(one_candidate(session))
-    if data_root is not None and asked.data in ("fractals", "digits"):
-        output.note(f"Note        --data-root is not used: {asked.data} has no files")
     if dry_run:
         _print_candidates(output, session)
         return
@@ -207,6 +204,5 @@ def _print_candidates(output: Output, session: Session) -> None:
 
     candidates = session.problem.candidates
     frame = candidate_frame(candidates.kept, candidates.left_out, session.off_budget)
-    plan = {**asdict(session.work.plan), "seconds": session.work.seconds, "workers": session.work.workers}
     shown: list[RenderableType] = [rich_table(frame, PLAN_COLUMNS), *moved_lines(candidates.kept)]
-    output.result({"plan": plan, "candidates": records(frame)}, *shown)
+    output.result({"plan": session.work.summary(), "candidates": records(frame)}, *shown)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.hostile import world
 from tests.hostile.case import Case
-from tests.hostile.collect import PATIENCE, cases, outcome
+from tests.hostile.collect import PATIENCE, cases, outcome, quick
 from tests.hostile.zygote import Zygote
 
 
@@ -37,9 +37,19 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         yield Ground(zygote, tmp_path_factory.mktemp("hostile"))
 
 
-# Not in the quick tests yet: some cases still fail, and some wait for a clock that a busy machine slows down.
-@pytest.mark.slow
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case.id)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.id, marks=() if is_quick else pytest.mark.slow)
+        for case, is_quick in zip(cases(), quick(), strict=True)
+    ],
+)
 def test_it_ends_in_one_sentence(ground: Ground, case: Case, tmp_path: Path) -> None:
     template = ground.template(case.runs)
     assert outcome(ground.zygote, case, template, tmp_path / "here", ground.root / "cache", PATIENCE) == []
+
+
+def test_the_quick_cases_are_of_every_kind() -> None:
+    chosen = [case for case, is_quick in zip(cases(), quick(), strict=True) if is_quick]
+    assert len(chosen) >= 300
+    assert {case.group for case in chosen} == {case.group for case in cases()}

@@ -15,13 +15,16 @@ from scaler.report.answers.search import duration, proxy_line
 from scaler.scaling.budget import format_count
 
 
-def scale_lines(scale_up: ScaleUp) -> Iterator[str]:
-    """The plan, in sentences, before the work starts."""
+def scale_lines(scale_up: ScaleUp, *, train: bool = True) -> Iterator[str]:
+    """The plan, in sentences, before the work starts; without trainings there is none of them."""
     work, base = scale_up.work, scale_up.native.base
     space, plan = work.space, work.plan
     yield f"Base        {base.name}, {base.resolution} px, {format_count(cost(base).flops)} FLOPs"
     yield from _policy_lines(scale_up)
     yield f"Proxy       {proxy_line(scale_up.proxy, scale_up.native)}"
+    if not train:
+        yield f"Plan        {len(scale_up.networks)} networks are counted, none is trained"
+        return
     images, asked = (one.recipe.images or work.data.sizes["train"] for one in (space, scale_up.origin.space))
     of = f" of {asked} (to fit the time)" if images < asked else ""
     yield (
