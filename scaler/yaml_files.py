@@ -228,8 +228,8 @@ def told(problem: ErrorDetails) -> str:
     """What pydantic found wrong with a value, and the value."""
     message = problem["msg"].removeprefix("Value error, ")
     # What several keys say together is told by the sentence itself.
-    plain = problem["type"] == "missing" or isinstance(problem["input"], Mapping | Set)
-    given = "" if plain else f", not {_short(problem['input'])}"
+    whole = problem["type"] == "missing" or isinstance(problem["input"], Mapping | Set)
+    given = "" if whole or _short(problem["input"]) in message else f", not {_short(problem['input'])}"
     return f"{message[:1].lower()}{message[1:]}{given}"
 
 

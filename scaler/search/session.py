@@ -116,6 +116,10 @@ def prepare(asked: Space, settings: Settings, fitted: Space | None = None) -> Se
     data = settings.request(space).load()
     problem = pose(space, len(data.classes))
     problem = replace(problem, candidates=within(problem.candidates, space.limits, settings.device))
+    largest = max(c.proxy.spec.resolution for c in problem.candidates.kept)
+    replace(
+        settings.request(space), largest_resolution=largest
+    ).load()  # or images too small are told of late
     check_counts(problem)
     fit = None
     if settings.time_budget is not None and fitted is None:

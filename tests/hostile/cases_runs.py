@@ -110,6 +110,13 @@ def results() -> Iterator[Case]:
     for name, change in changes.items():
         checks = says if name != "unknown base" else ("nosuch",)
         yield Case("coefficients", name, SCALE, checks, make=_json(change), runs=True)
+    again = ("search", "--space", "space.yaml", "--name", "one", "--workers", "1")
+    for name, make in {
+        **{name: writes(f"{_ONE}study.log", content) for name, content in GARBAGE.items() if content},
+        **specials(f"{_ONE}study.log"),
+    }.items():
+        if name != "a broken link":
+            yield Case("study", name, again, ("study.log",), make=make, runs=True, writes=f"^{_ONE}")
     for table, line in (
         ("grown/curve.csv", ("pareto", "grown")),
         ("grown/curve.csv", ("plot", "grown")),

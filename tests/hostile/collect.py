@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.hostile import cases_files, cases_options, cases_runs, cases_yaml, world
 from tests.hostile.case import FAULTS, Case, faults
-from tests.hostile.zygote import Job, Zygote
+from tests.hostile.zygote import Job, Runner, Zygote
 
 #: Seconds of computing that a case may take.
 PATIENCE = 10.0
@@ -55,14 +55,14 @@ def _all() -> Iterator[Case]:
 
 
 def outcome(
-    zygote: Zygote, case: Case, template: Path, folder: Path, cache: Path, patience: float
+    runner: Runner, case: Case, template: Path, folder: Path, cache: Path, patience: float
 ) -> list[str]:
     """Run a case in a fresh copy of the world; what is wrong with how it ended."""
     world.copy(template, folder)
     case.make(folder)
     before = world.snapshot(folder)
     surroundings = world.environment(cache, folder) | case.environment
-    ended = zygote.run(Job(case.line, str(folder), surroundings, patience, case.stdout))
+    ended = runner.run(Job(case.line, str(folder), surroundings, patience, case.stdout))
     return faults(case, ended, before, world.snapshot(folder))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from tests.hostile.zygote import Ended, Job, Zygote
+from tests.hostile.zygote import Ended, Job, Runner
 
 if TYPE_CHECKING:
     from scaler.execution.protocol import Observation
@@ -97,10 +97,10 @@ def environment(cache: Path, folder: Path) -> dict[str, str]:
     return {"SCALER_CACHE": str(cache), "HOME": str(folder / "home"), "COLUMNS": "120"}
 
 
-def add_runs(zygote: Zygote, folder: Path, cache: Path) -> None:
+def add_runs(runner: Runner, folder: Path, cache: Path) -> None:
     """A finished search ``one`` and a finished scaling ``grown``; see :func:`write_runs`."""
     job = Job((), str(folder), environment(cache, folder), 120, idle=120, call=write_runs.__qualname__)
-    ended = zygote.run(job)
+    ended = runner.run(job)
     assert ended.code == 0, ended.err
 
 

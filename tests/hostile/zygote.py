@@ -18,7 +18,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 #: What a case may allocate beyond what the imports took.
 MEMORY = 4 << 30
@@ -56,6 +56,12 @@ class Ended:
     seconds: float
     out: str
     err: str
+
+
+class Runner(Protocol):
+    """Runs command lines."""
+
+    def run(self, job: Job) -> Ended: ...
 
 
 class Zygote:
