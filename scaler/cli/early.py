@@ -31,6 +31,7 @@ def check(
         UserError: there is no such device, the name is none for a folder, the storage cannot be opened, or
             the results are no place for runs, or a cluster is named for an engine that has none.
     """
+    from scaler.data.cache import directory
     from scaler.runs import check_name
     from scaler.training.device import resolve
 
@@ -42,18 +43,19 @@ def check(
     if storage is not None:
         _check_storage(storage)
     if results is not None:
-        _check_results(results)
+        _check_folder("--results", results)
+        _check_folder("SCALER_CACHE", directory())
 
 
-def _check_results(results: Path) -> None:
+def _check_folder(name: str, folder: Path) -> None:
     """The nearest folder that is there can be written to."""
-    place = _nearest(results)
+    place = _nearest(folder)
     if not place.is_dir():
-        raise UserError(f"--results {results}: {place} is no folder; choose another --results")
+        raise UserError(f"{name} {folder}: {place} is no folder; choose another {name}")
     if place.is_relative_to("/proc") or not os.access(place, os.W_OK):
-        raise UserError(f"--results {results}: {place} cannot be written; choose another --results")
-    if any(len(os.fsencode(part)) > _LONGEST_FILE for part in results.parts):
-        raise UserError("--results has a name that is too long for a folder; choose another --results")
+        raise UserError(f"{name} {folder}: {place} cannot be written; choose another {name}")
+    if any(len(os.fsencode(part)) > _LONGEST_FILE for part in folder.parts):
+        raise UserError(f"{name} has a name that is too long for a folder; choose another {name}")
 
 
 def _check_storage(address: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.hostile import world
 from tests.hostile.case import Case
 from tests.hostile.collect import PATIENCE, cases, outcome, quick
 from tests.hostile.here import Here
-from tests.hostile.zygote import Runner, Zygote
+from tests.hostile.zygote import Runner, Zygote, import_everything
 
 QUICK = [case for case, is_quick in zip(cases(), quick(), strict=True) if is_quick]
 
@@ -44,8 +45,16 @@ class Ground:
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Ground:
-    return Ground(Here(), tmp_path_factory.mktemp("here"))
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    import torch
+
+    threads = torch.get_num_threads()
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("default")
+        patch.setenv("SCALER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        import_everything()
+    yield Ground(Here(), tmp_path_factory.mktemp("here"))
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -96,14 +96,15 @@ class Zygote:
 def _serve() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    _import_everything()
+    import_everything()
     gc.freeze()  # or the first collection of every fork would copy all of this
     for line in sys.stdin:
         answers.write(json.dumps(asdict(_run(json.loads(line)))) + "\n")
         answers.flush()
 
 
-def _import_everything() -> None:
+def import_everything() -> None:
+    """Make what is slow once: imports, and what is kept per process."""
     import fvcore.nn
     import matplotlib.figure
     import optuna
@@ -111,6 +112,7 @@ def _import_everything() -> None:
 
     import scaler.cli.main
     import scaler.cost.counting
+    import scaler.data.folder
     import scaler.execution.run_trials
     import scaler.growth.scale_up
     import scaler.replay.evaluation
