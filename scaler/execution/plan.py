@@ -18,7 +18,7 @@ MOST_ROUNDS = 10_000
 SIMULATED_DEVIATION = 0.01
 
 #: Seconds until worker processes have imported what they need, and of answer, pictures and page at the end.
-START_SECONDS, END_SECONDS = 4.0, 5.0
+START_SECONDS, END_SECONDS = 5.0, 7.0
 #: What batches, checkpoints and averaging add to the steps that are timed.
 BESIDE_STEPS = 1.1
 

@@ -11,8 +11,9 @@ from scaler.cost.network_cost import cost
 from scaler.growth.comparison import Difference
 from scaler.growth.policies import SINGLE
 from scaler.growth.scale_up import ScaleUp
-from scaler.report.answers.search import duration, proxy_line
+from scaler.report.answers.search import duration, fewer, proxy_line
 from scaler.scaling.budget import format_count
+from scaler.search.workload import training_images
 
 
 def scale_lines(scale_up: ScaleUp, *, train: bool = True) -> Iterator[str]:
@@ -25,10 +26,12 @@ def scale_lines(scale_up: ScaleUp, *, train: bool = True) -> Iterator[str]:
     if not train:
         yield f"Plan        {len(scale_up.networks)} networks are counted, none is trained"
         return
-    images, asked = (one.recipe.images or work.data.sizes["train"] for one in (space, scale_up.origin.space))
+    wanted = scale_up.origin.space
+    images, asked = (training_images(one, work.data) for one in (space, wanted))
     of = f" of {asked} (to fit the time)" if images < asked else ""
     yield (
-        f"Data        {work.data.name}: {images}{of} training images, {space.recipe.epochs} epochs, "
+        f"Data        {work.data.name}: {images}{of} training images{fewer(wanted.recipe.images, asked)}, "
+        f"{space.recipe.epochs} epochs, "
         f"tested on {work.data.sizes['test']} held-out images"
     )
     for note in work.data.notes:
