@@ -173,7 +173,7 @@ def scale(
     for line in scale_lines(prepared, train=train):
         output.note(line)
     if dry_run:
-        _print_networks(output, prepared)
+        _print_networks(output, prepared, train)
         return
     _run(output, prepared, results, name, storage, train, measure)
 
@@ -348,11 +348,12 @@ def _measured(output: Output, prepared: ScaleUp, rows: list[dict[str, object]]) 
     return rows
 
 
-def _print_networks(output: Output, prepared: ScaleUp) -> None:
+def _print_networks(output: Output, prepared: ScaleUp, train: bool) -> None:
     from scaler.growth.scale_up import curve_rows
     from scaler.report.columns import CURVE_COLUMNS, SCALING_COLUMNS, curve_frame
     from scaler.report.tables import records, rich_table
 
     frame = curve_frame(curve_rows(prepared, []))
     shown = rich_table(frame, (*CURVE_COLUMNS, *SCALING_COLUMNS))
-    output.result({"plan": prepared.work.summary(), "networks": records(frame)}, shown)
+    plan = prepared.work.summary() if train else None
+    output.result({"plan": plan, "networks": records(frame)}, shown)
