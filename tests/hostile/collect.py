@@ -17,7 +17,7 @@ from tests.hostile.zygote import Job, Runner, Zygote
 #: Seconds of computing that a case may take.
 PATIENCE = 10.0
 #: Of a group's cases, one in so many is quick.
-EVERY_REFUSAL, EVERY_RESULT = 3, 20
+EVERY_REFUSAL, EVERY_RESULT = 3, 50
 
 
 @lru_cache(1)
