@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,7 +123,7 @@ def work(experiment: Experiment, course: Course, images: int, judged: int) -> li
     return batches
 
 
-def seconds(batches: Iterable[Batch], flops_per_second: float, workers: int, cores: int) -> float:
+def seconds(batches: Sequence[Batch], flops_per_second: float, workers: int, cores: int) -> float:
     """Wall time from the first training to the end of the command, on a machine that does nothing else.
 
     Args:
@@ -134,7 +134,8 @@ def seconds(batches: Iterable[Batch], flops_per_second: float, workers: int, cor
     """
     at_once = min(workers, cores)
     trained = sum(_longest(batch, at_once) for batch in batches)
-    start = START_SECONDS * workers / at_once if workers > 1 else 0.0
+    started = min(workers, max(map(len, batches), default=0))  # they start as work comes
+    start = START_SECONDS * max(1.0, started / cores) if workers > 1 else 0.0
     return start + BESIDE_STEPS * trained / flops_per_second + END_SECONDS
 
 
