@@ -183,11 +183,11 @@ def every_run(results: Path) -> list[Run]:
     return sorted(found, key=lambda run: (run.created, run.name))
 
 
-def newest_finished(results: Path, kind: str = "search") -> Run | None:
-    """The run of a kind that was done last, if there is one."""
-    return max(
-        (run for run in all_runs(results, kind) if run.finished), key=lambda run: run.finished, default=None
-    )
+def newest_finished(results: Path, kind: str = "search", *, trained: bool = False) -> Run | None:
+    """The run of a kind that was done last, if there is one; not one that was only counted if ``trained``."""
+    done = (run for run in all_runs(results, kind) if run.finished)
+    fitting = (run for run in done if not trained or run.configuration.get("train", True))
+    return max(fitting, key=lambda run: run.finished, default=None)
 
 
 def find_unfinished(results: Path, configuration: Mapping[str, Any], kind: str = "search") -> Run | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -78,18 +78,20 @@ def read(path: Path) -> Document:
 
 def parse(text: str, source: str) -> Document:
     """Read YAML text; ``source`` names it in errors; raises as :func:`read`."""
+    lines: dict[Key, int] = {}
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise UserError(f"{source}, line 1: expected keys and values such as `name: value`")
         _written_out(node)
+        lines = _lines(node)
         content = loader.construct_document(node)
     except yaml.YAMLError as error:
-        raise UserError(f"{source}, {_problem(error)}; mend the YAML there") from error
+        raise UserError(f"{source}, {_problem(error, lines)}; mend the YAML there") from error
     if odd := [key for key in content if not isinstance(key, str)]:
         raise UserError(f"{source}: the key {_short(odd[0])} is no name; write `name: value`")
-    return Document(content, _lines(node))
+    return Document(content, lines)
 
 
 class _Loader(yaml.SafeLoader):
@@ -177,9 +179,12 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
-def _problem(error: yaml.YAMLError) -> str:
+def _problem(error: yaml.YAMLError, lines: Mapping[Key, int]) -> str:
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}" if mark else "somewhere"
+    # Of `{a: 1, b: 2}` in one line, nobody knows here which key is at fault.
+    keys = [key for key, line in lines.items() if mark and line == mark.line + 1]
+    where += f", key {'.'.join(map(str, keys[0]))!r}" if len(keys) == 1 else ""
     if isinstance(error, yaml.reader.ReaderError):
         return f"{where}: it holds the character {error.character:#x}, which YAML does not allow"
     return f"{where}: {getattr(error, 'problem', None) or 'it is no YAML'}"
@@ -223,8 +228,8 @@ def told(problem: ErrorDetails) -> str:
     """What pydantic found wrong with a value, and the value."""
     message = problem["msg"].removeprefix("Value error, ")
     # What several keys say together is told by the sentence itself.
-    plain = problem["type"] == "missing" or isinstance(problem["input"], Mapping)
-    given = "" if plain else f", not {_short(problem['input'])}"
+    whole = problem["type"] == "missing" or isinstance(problem["input"], Mapping | Set)
+    given = "" if whole or _short(problem["input"]) in message else f", not {_short(problem['input'])}"
     return f"{message[:1].lower()}{message[1:]}{given}"
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scaler.errors import UserError
+
+if TYPE_CHECKING:
+    from scaler.execution.executors.engine import Engine
 
 #: Seconds that a database server has to answer.
 _PATIENCE = 10
@@ -21,24 +25,33 @@ LEAST_GPU = 0.01
 
 
 def check(
-    *, device: str, name: str | None = None, storage: str | None = None, results: Path | None = None
+    *,
+    device: str,
+    name: str | None = None,
+    storage: str | None = None,
+    results: Path | None = None,
+    engine: Engine | None = None,
 ) -> None:
     """Refuse what would fail later, after minutes of counting or in a run directory that is left behind.
 
     Raises:
         UserError: there is no such device, the name is none for a folder, the storage cannot be opened, or
-            the results are no place for runs.
+            the results are no place for runs, or a cluster is named for an engine that has none.
     """
+    from scaler.data.cache import directory
     from scaler.runs import check_name
     from scaler.training.device import resolve
 
     resolve(device)
+    if engine is not None and engine.name != "ray" and engine.ray_address is not None:
+        raise UserError("--ray-address is of --engine ray: give both, or leave it out")
     if name is not None:
         check_name(name)
     if storage is not None:
         _check_storage(storage)
     if results is not None:
-        _check_results(results)
+        _check_folder("--results", results)
+        _check_folder("SCALER_CACHE", directory())
 
 
 def check_numbers(
@@ -64,15 +77,15 @@ def check_numbers(
             raise UserError(f"{option} {value} must be at least {low:g}{upper}")
 
 
-def _check_results(results: Path) -> None:
+def _check_folder(name: str, folder: Path) -> None:
     """The nearest folder that is there can be written to."""
-    place = _nearest(results)
+    place = _nearest(folder)
     if not place.is_dir():
-        raise UserError(f"--results {results}: {place} is no folder; choose another --results")
+        raise UserError(f"{name} {folder}: {place} is no folder; choose another {name}")
     if place.is_relative_to("/proc") or not os.access(place, os.W_OK):
-        raise UserError(f"--results {results}: {place} cannot be written; choose another --results")
-    if any(len(os.fsencode(part)) > _LONGEST_FILE for part in results.parts):
-        raise UserError("--results has a name that is too long for a folder; choose another --results")
+        raise UserError(f"{name} {folder}: {place} cannot be written; choose another {name}")
+    if any(len(os.fsencode(part)) > _LONGEST_FILE for part in folder.parts):
+        raise UserError(f"{name} has a name that is too long for a folder; choose another {name}")
 
 
 def _check_storage(address: str) -> None:

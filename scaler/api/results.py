@@ -185,10 +185,12 @@ class Scaling(_OfRun):
         run: its directory and configuration; None for a dry run.
         curve: the table of ``curve.csv``, a row for every network; the first policy is the chosen one.
         trials: the table of ``trials.csv``; empty where nothing was trained.
+        plan: trainings, images, FLOPs and seconds planned; None where nothing is trained or a run was read.
     """
 
     curve: pd.DataFrame
     trials: pd.DataFrame
+    plan: Mapping[str, Any] | None = None
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -66,12 +66,13 @@ def scale(
         MachineError: the machine failed, not the user.
     """
     from scaler.growth.ladder import parse_phis
-    from scaler.growth.policies import parse_compare
+    from scaler.growth.policies import SINGLE, parse_compare
     from scaler.growth.scale_up import Asked
     from scaler.report.console import Output
 
-    checks.check(device=device, name=name, storage=storage, results=Path(results))
-    compared = None if compare is None else parse_compare(listed(compare or ["none"]))
+    # What is only counted takes no time to fit into.
+    usual = None if train else SINGLE
+    compared = usual if compare is None else parse_compare(listed(compare or ["none"]))
     asked = Asked(parse_phis(listed(phi)), compared, flops)
     settings = settings_of(
         data_root=data_root,
@@ -85,6 +86,7 @@ def scale(
         ray_address=ray_address,
         gpus_per_training=gpus_per_training,
     )
+    checks.check(device=device, name=name, storage=storage, results=Path(results), engine=settings.engine)
     source = _Source(
         results=Path(results),
         search=str(search.path if isinstance(search, Search) else search) if search is not None else None,
@@ -96,9 +98,9 @@ def scale(
     )
     output = Output(quiet=quiet)
     with one_blas_thread():
-        prepared = _planned(output, source, asked, settings, name)
+        prepared = _planned(output, source, asked, settings, name, train=train)
         if dry_run:
-            return _counted(prepared)
+            return _counted(prepared, train=train)
         return _run(output, prepared, Path(results), name, storage, train=train, measure=measure)
 
 
@@ -127,7 +129,9 @@ def _own(alpha: float | None, beta: float | None, gamma: float | None) -> Coeffi
     return found
 
 
-def _planned(output: Output, source: _Source, asked: Asked, settings: Settings, name: str | None) -> ScaleUp:
+def _planned(
+    output: Output, source: _Source, asked: Asked, settings: Settings, name: str | None, *, train: bool
+) -> ScaleUp:
     """The networks, counted and timed, with the plan of their trainings, which is told."""
     from scaler.growth.scale_up import fitted_before, prepare_scale
     from scaler.report.answers.scaling import scale_lines
@@ -136,14 +140,14 @@ def _planned(output: Output, source: _Source, asked: Asked, settings: Settings, 
         origin = _origin(output, source, settings)
         fitted = fitted_before(source.results, name, origin, asked, settings)
         prepared = prepare_scale(origin, settings, asked, fitted)
-    for line in scale_lines(prepared):
+    for line in scale_lines(prepared, train=train):
         output.note(line)
     return prepared
 
 
 def _origin(output: Output, source: _Source, settings: Settings) -> Origin:
     """The user's coefficients; else the search named or the newest of this base; else the published."""
-    from scaler.growth.origin import find_search, origin_of, own_origin, published_origin
+    from scaler.growth.origin import find_search, none_found, origin_of, own_origin, published_origin
     from scaler.search.result import read_result
     from scaler.search.space import read_space
 
@@ -164,7 +168,11 @@ def _origin(output: Output, source: _Source, settings: Settings) -> Origin:
     chosen = read_space(space or DEFAULT_SPACE).override(base=source.base, **source.overrides)
     if own is not None:
         return own_origin(own, chosen, settings)
-    why = f"none in {source.results}" if space is None else "not looked for, because --space is given"
+    why = (
+        none_found(source.results, source.base)
+        if space is None
+        else "not looked for, because --space is given"
+    )
     output.note(
         f"Search      {why}: the published coefficients 1.2, 1.1, 1.15 are used; "
         "`scaler search` finds your own"
@@ -172,13 +180,14 @@ def _origin(output: Output, source: _Source, settings: Settings) -> Origin:
     return published_origin(chosen, settings)
 
 
-def _counted(prepared: ScaleUp, run: Run | None = None) -> Scaling:
+def _counted(prepared: ScaleUp, *, train: bool) -> Scaling:
     """What is known before the first training."""
     from scaler.execution.trials_table import trials_table
     from scaler.growth.scale_up import curve_rows
     from scaler.report.columns import curve_frame
 
-    return Scaling(run, curve_frame(curve_rows(prepared, [])), trials_table([]))
+    plan = prepared.work.summary() if train else None
+    return Scaling(None, curve_frame(curve_rows(prepared, [])), trials_table([]), plan)
 
 
 def _run(
@@ -240,7 +249,7 @@ def _finish(
         specs = [network.native.spec for network in prepared.networks]
         costs = measured(output, specs, work.settings.device)
         rows = [row | cost for row, cost in zip(rows, costs, strict=True)]
-    found = Scaling(run, curve_frame(rows), trials_table(seen))
+    found = Scaling(run, curve_frame(rows), trials_table(seen), work.summary() if train else None)
     found = replace(found, curve=with_differences(found.curve, found.differences()))
     run.write_csv("curve.csv", found.curve, CSV_FORMATS)
     export_networks(run, prepared, training if train else None)

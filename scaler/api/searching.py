@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +63,6 @@ def search(
     from scaler.scaling.budget import parse_factor
 
     checks.check_numbers(seed=seed, seeds=seeds, workers=workers, gpus_per_training=gpus_per_training, se=se)
-    checks.check(device=device, name=name, storage=storage, results=Path(results))
     asked = _space(space).override(
         base=base,
         budget=budget,
@@ -90,6 +89,7 @@ def search(
         ray_address=ray_address,
         gpus_per_training=gpus_per_training,
     )
+    checks.check(device=device, name=name, storage=storage, results=Path(results), engine=settings.engine)
     output = Output(quiet=quiet)
     with one_blas_thread():
         session = _planned(output, asked, settings, Path(results), name)
@@ -115,8 +115,6 @@ def _planned(output: Output, asked: Space, settings: Settings, results: Path, na
         output.note(line)
     if len(session.problem.candidates.kept) == 1:
         output.warn(one_candidate(session))
-    if settings.data_root is not None and asked.data in ("fractals", "digits"):
-        output.note(f"Note        --data-root is not used: {asked.data} has no files")
     return session
 
 
@@ -196,6 +194,5 @@ def _found(session: Session, run: Run | None = None) -> Search:
     from scaler.report.columns import candidate_frame
 
     work, candidates = session.work, session.problem.candidates
-    plan = {**asdict(work.plan), "seconds": work.seconds, "workers": work.workers}
     frame = candidate_frame(candidates.kept, candidates.left_out, session.off_budget)
-    return Search(run, frame, trials_table([]), plan)
+    return Search(run, frame, trials_table([]), work.summary())

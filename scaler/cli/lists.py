@@ -23,7 +23,7 @@ from scaler.networks.yaml_spec import schema as network_schema
 from scaler.report.console import Output, table
 from scaler.scaling.budget import format_count
 from scaler.search.spaces_directory import space_files
-from scaler.yaml_files import read
+from scaler.yaml_files import read, read_model
 
 _LIST = {"network": "left", "family": "left", "resolution": "right", "params": "right", "macs": "right"}
 _STAGES = {"stage": "left", "block": "left", "layers": "right", "width": "right", "stride": "right"}
@@ -126,7 +126,10 @@ def spaces(
     """
     output = Output(json, quiet)
     if name is not None:
+        from scaler.search.space import Space
+
         path = _space_file(name)
+        read_model(path, Space)  # which says what is wrong with it
         output.text(read(path).content, read_text(path).rstrip())
         return
     found = {name: str(read(path).content.get("about", "")) for name, path in space_files().items()}

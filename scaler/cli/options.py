@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,23 @@ def finite(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is no finite number")
     return value
+
+
+def refuse(context: typer.Context, why: str, *names: str) -> None:
+    """Refuse options that would be ignored, if they stand on the command line.
+
+    Raises:
+        UserError: one does; the sentence begins with ``why``.
+    """
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UserError(f"{why}, so --{name.replace('_', '-')} would be ignored: leave one of them out")
+
+
+def refuse_others(context: typer.Context, why: str, names: Sequence[str]) -> None:
+    """As :func:`refuse`, for all options but these."""
+    refuse(context, why, *(name for name in context.params if name not in names))
 
 
 def complete_base(incomplete: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +14,14 @@ from scaler.cli import options
 from scaler.errors import UserError
 from scaler.report.console import Output
 
+#: Coefficients of one's own; beyond them nothing grows that anybody would train.
+_LEAST, _MOST = 0.1, 10.0
+#: What has a meaning beside a prediction.
+_OF_PREDICTIONS = ("predict", "for_accuracy", "results", "name", "json", "quiet")
+
 
 def scale(
+    context: typer.Context,
     phi: Annotated[
         str,
         typer.Option(
@@ -43,10 +50,22 @@ def scale(
     ] = "powers",
     alpha: Annotated[
         float | None,
-        typer.Option(metavar="X", help="Depth at phi = 1, of your own; those not given stay 1."),
+        typer.Option(
+            metavar="X",
+            min=_LEAST,
+            max=_MOST,
+            callback=options.finite,
+            help="Depth at phi = 1, of your own; those not given stay 1.",
+        ),
     ] = None,
-    beta: Annotated[float | None, typer.Option(metavar="X", help="... width.")] = None,
-    gamma: Annotated[float | None, typer.Option(metavar="X", help="... resolution.")] = None,
+    beta: Annotated[
+        float | None,
+        typer.Option(metavar="X", min=_LEAST, max=_MOST, callback=options.finite, help="... width."),
+    ] = None,
+    gamma: Annotated[
+        float | None,
+        typer.Option(metavar="X", min=_LEAST, max=_MOST, callback=options.finite, help="... resolution."),
+    ] = None,
     base: options.Base = None,
     space: Annotated[
         str | None,
@@ -113,8 +132,13 @@ def scale(
     """
     output = Output(json, quiet)
     if predict is not None or for_accuracy is not None:
+        options.refuse_others(context, "--predict and --for-accuracy train nothing", _OF_PREDICTIONS)
         _answer(output, results, name, predict, for_accuracy)
         return
+    if flops is not None:
+        options.refuse(context, "--flops finds the phi itself", "phi")
+    if not train:
+        options.refuse(context, "--no-train trains nothing", "time_budget", "storage", "seeds", "workers")
     found = scaling.scale(
         phi=phi,
         flops=flops,
@@ -148,7 +172,8 @@ def scale(
     _print(output, found)
     if not dry_run:
         output.note(f"Report      {found.report}")
-        output.note(f"Files       {found.path}; next: scaler pareto {found.path}")
+        then = f"scaler pareto {shlex.quote(str(found.path))}" if train else "the same without --no-train"
+        output.note(f"Files       {found.path}; next: {then}")
 
 
 def _answer(
@@ -184,7 +209,7 @@ def _print(output: Output, found: Scaling) -> None:
     curve = found.curve
     table = rich_table(curve, (*CURVE_COLUMNS, *SCALING_COLUMNS, *cost_columns(curve)))
     if found.run is None:
-        output.result(records(curve), table)
+        output.result({"plan": found.plan, "networks": records(curve)}, table)
         return
     differences = found.differences()
     output.result(

@@ -38,10 +38,16 @@ def count(spec: NetworkSpec) -> Cost:
     gives the same number sooner.
 
     Raises:
-        UserError: the resolution is too small for the network's strides.
+        UserError: the resolution is too small for the network's strides, or nothing in it costs anything.
     """
     with torch.random.fork_rng(devices=[]):
-        return _trace(Network(spec), (3, spec.resolution, spec.resolution))
+        found = _trace(Network(spec), (3, spec.resolution, spec.resolution))
+    if found.flops == 0:
+        raise UserError(
+            f"fvcore counts no FLOPs in {spec.name}, so there is no budget to spend on it: "
+            "use layers of torch.nn, or functions of torch.nn.functional"
+        )
+    return found
 
 
 def count_by_blocks(spec: NetworkSpec) -> Cost:

@@ -46,13 +46,20 @@ def source(root: Path | None, *, seed: int = 0, skip_unreadable: bool = False) -
         skip_unreadable: for images in class folders.
 
     Raises:
-        UserError: ``root`` has none of these, or the archive is another file.
+        UserError: ``root`` has none of these, or the archive or the classes are others.
         MachineError: the download failed.
     """
     if root is None:
         return _from_batches(_unpacked(_downloaded()), seed)
     if (root / "train").is_dir():
-        return folder.source(root, name="cifar10", seed=seed, skip_unreadable=skip_unreadable)
+        found = folder.source(root, name="cifar10", seed=seed, skip_unreadable=skip_unreadable)
+        if found.classes != CLASSES:
+            others = ", ".join(sorted({*found.classes} ^ {*CLASSES})[:5])
+            raise UserError(
+                f"the class folders in {root}/train are not those of CIFAR-10 (they differ in {others}); "
+                f"for images of your own write --data folder:{root}"
+            )
+        return found
     for batches in (root, root / BATCHES):
         if (batches / _TRAIN[0]).is_file():
             return _from_batches(batches, seed)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaler.data.dataset import PartName
-from scaler.data.source import Source
+from scaler.data.source import Source, refuse_files
 from scaler.data.split import hold_out
 
 USAGE = "digits"
@@ -20,6 +20,7 @@ ABOUT = "scikit-learn's handwritten digits, 8 px, 10 classes; for the quickest l
 
 def open_source(path: str, root: Path | None, seed: int, skip_unreadable: bool) -> Source:
     """As :class:`scaler.data.registry.DataModule` has it."""
+    refuse_files(USAGE, root, skip_unreadable)
     return source(seed)
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from scaler.data import cache
 from scaler.data.dataset import PartName
-from scaler.data.resize import decode, formats, short_side
+from scaler.data.resize import DRAWN, decode, formats, short_side
 from scaler.data.source import CHUNK, Source
 from scaler.data.split import hold_out
 from scaler.errors import UserError
@@ -191,7 +191,9 @@ def _is_image(name: str) -> bool:
 
 @lru_cache(1)
 def _extensions() -> frozenset[str]:
-    return frozenset(ending for ending, name in Image.registered_extensions().items() if name in formats())
+    # Those that are drawn are told of as unreadable, not passed over.
+    known = (*formats(), *DRAWN)
+    return frozenset(ending for ending, name in Image.registered_extensions().items() if name in known)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

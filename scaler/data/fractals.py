@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaler.data.dataset import PartName
-from scaler.data.source import Source
+from scaler.data.source import Source, refuse_files
 from scaler.seeds import derive
 
 USAGE = "fractals"
@@ -77,6 +77,7 @@ NATIVE_RESOLUTION = 512
 
 def open_source(path: str, root: Path | None, seed: int, skip_unreadable: bool) -> Source:
     """As :class:`scaler.data.registry.DataModule` has it."""
+    refuse_files(USAGE, root, skip_unreadable)
     return source(seed=seed)
 
 

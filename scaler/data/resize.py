@@ -13,8 +13,10 @@ from PIL import Image, ImageOps
 #: An image that claims more pixels than Pillow takes for honest is refused, not only warned of.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
-#: Formats that Pillow reads with the help of other programs, or that only draw.
-_NOT_READ = ("EPS", "WMF", "FPX", "GBR", "MPEG", "HDF5", "BUFR", "GRIB", "PDF")
+#: Formats that are programs which draw an image: those Pillow hands to other programs.
+DRAWN = ("EPS", "WMF")
+#: Formats that are not read; what is no image at all among them may lie beside images.
+_NOT_READ = (*DRAWN, "FPX", "GBR", "MPEG", "HDF5", "BUFR", "GRIB", "PDF")
 
 
 def opened(encoded: bytes) -> Image.Image:

@@ -48,6 +48,17 @@ class Source:
     files: Mapping[PartName, tuple[Path, ...]] = field(default_factory=dict)
 
 
+def refuse_files(name: str, root: Path | None, skip_unreadable: bool) -> None:
+    """Refuse what is said of files, for data that have none.
+
+    Raises:
+        UserError: something is.
+    """
+    for option, given in (("--data-root", root is not None), ("--skip-unreadable", skip_unreadable)):
+        if given:
+            raise UserError(f"{option} is not used by {name}, whose images are in no files: leave it out")
+
+
 def data_set(source: Source, largest_resolution: int, *, allow_upsampling: bool = False) -> DataSet:
     """A data set that draws, resizes and caches on demand.
 

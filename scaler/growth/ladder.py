@@ -18,6 +18,8 @@ from scaler.search.result import Policy
 
 #: Beyond this phi no network is made; 2^16 of a base is none that anybody trains.
 LARGEST_PHI = 16.0
+#: More networks of a policy than these say nothing more.
+MOST_PHIS = 33
 
 
 @dataclass(frozen=True)
@@ -148,11 +150,18 @@ def parse_phis(text: str) -> tuple[float, ...]:
         UserError: the text holds no numbers.
     """
     parts = [part.strip() for part in text.split(",")]
+    shown = text if len(text) <= 40 else f"{text[:37]}..."
     if not all(re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)", part) for part in parts):
-        raise UserError(f"cannot read --phi {text!r}: write a number such as 4, or several such as 0.5,1,2.5")
+        raise UserError(
+            f"cannot read --phi {shown!r}: write a number such as 4, or several such as 0.5,1,2.5"
+        )
+    if len(parts) > MOST_PHIS:
+        raise UserError(
+            f"--phi names {len(parts)} networks: {MOST_PHIS} are the most that are grown at a time"
+        )
     values = [float(part) for part in parts]
     if max(abs(value) for value in values) > LARGEST_PHI:
-        raise UserError(f"--phi {text} is beyond {LARGEST_PHI:g}: no such network could be trained")
+        raise UserError(f"--phi {shown} is beyond {LARGEST_PHI:g}: no such network could be trained")
     if len(values) > 1:
         return tuple(sorted(set(values), key=abs))
     return up_to(values[0])

@@ -11,9 +11,10 @@ from scaler.cost.exponents import measure
 from scaler.errors import UserError
 from scaler.growth.policies import COMPARABLE, COMPOUND, OWN, PUBLISHED_NAME, in_direction, law_path
 from scaler.runs import Run, all_runs, load_run
+from scaler.scaling.budget import NO_CHANGE
 from scaler.scaling.multipliers import PUBLISHED, Coefficients
 from scaler.scaling.shares import Exponents, shares_of
-from scaler.search.candidates.proxy_base import NO_CHANGE, bases
+from scaler.search.candidates.proxy_base import bases
 from scaler.search.candidates.realise import Scalable, Target, proxy_of
 from scaler.search.result import Policy, SearchResult
 from scaler.search.space import Space
@@ -90,6 +91,15 @@ def find_search(results: Path, name: str | None, base: str | None) -> Run | None
     if base is not None and base != own:
         raise UserError(f"{path} is a search of {own}, not of {base}: give only one of --search and --base")
     return run
+
+
+def none_found(results: Path, base: str | None) -> str:
+    """In words: why :func:`find_search` gave none."""
+    others = [run for run in all_runs(results, "search") if run.finished]
+    if base is None or not others:
+        return f"none finished in {results}" if all_runs(results, "search") else f"none in {results}"
+    bases_there = ", ".join(dict.fromkeys(str(run.configuration["space"]["base"]) for run in others))
+    return f"none of {base} in {results}, only of {bases_there}"
 
 
 def origin_of(result: SearchResult, search: str, *, along_law: bool = False) -> Origin:

@@ -26,7 +26,7 @@ from scaler.search.result import Policy
 from scaler.search.space import Space
 from scaler.search.strategies.exhaustive import Exhaustive
 from scaler.search.time_budget import fit_images
-from scaler.search.workload import Settings, Workload, training_images, workload
+from scaler.search.workload import Settings, Workload, workload
 from scaler.training.recipe import training_flops
 
 #: Seconds that a scaling takes where nobody says what is compared, or how long it may take.
@@ -158,7 +158,7 @@ def prepare_scale(origin: Origin, settings: Settings, asked: Asked, fitted: Fitt
     phis = asked.phis if asked.flops is None else (0.0, phi_for(asked.flops, native, origin.ratio))
     policies = origin.policies(SINGLE if asked.compare is None else asked.compare, native, proxy)
     networks, missing = ladder(policies, phis, rungs)
-    clock = timed(networks, space, training_images(space, data), settings)
+    clock = timed(networks, space, data, settings)
     fit = None
     if fitted is not None:
         kept, space = [n for n in networks if (n.policy, n.phi) in fitted.networks], fitted.space
@@ -204,6 +204,7 @@ def _work(
         lambda space, images: _experiment(flops, space, images, settings.seed),
         fit,
         speed,
+        on_test=True,
     )
 
 

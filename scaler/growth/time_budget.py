@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from scaler.execution.plan import Plan
+from scaler.data.dataset import DataSet
+from scaler.execution.plan import seconds
 from scaler.growth.ladder import GrownNetwork
 from scaler.search.space import Space
-from scaler.search.workload import Settings, speed_of, workers_of
+from scaler.search.workload import (
+    Settings,
+    judged_images,
+    most_at_once,
+    speed_of,
+    training_images,
+    workers_of,
+)
 from scaler.training.recipe import training_flops
 
 Seconds = Callable[[Sequence[GrownNetwork]], float]
@@ -27,12 +35,16 @@ class Clock:
         images: trained in an epoch.
         speeds: training FLOPs a second of one worker, by policy; deep networks are slower than wide ones.
         workers: processes.
+        at_once: of them that train at the same time without slowing one another down.
+        judged: images that a network sees at the end of its training.
     """
 
     space: Space
     images: int
     speeds: Mapping[str, float]
     workers: int
+    at_once: int
+    judged: int = 0
 
     def speed(self, networks: Sequence[GrownNetwork]) -> float:
         """Training FLOPs a second of one worker, over all of these networks."""
@@ -44,18 +56,21 @@ class Clock:
     def seconds(self, networks: Sequence[GrownNetwork]) -> float:
         """Wall time of training these networks, each once, with every seed."""
         trained = {network.training: network.proxy.cost.flops for network in networks}
-        epochs = self.space.recipe.epochs * self.space.seeds
-        work = sum(training_flops(flops, self.images) * epochs for flops in trained.values())
-        return Plan(len(trained), 0, work, ()).seconds(self.speed(networks), self.workers)
+        each = [
+            training_flops(flops, self.images) * self.space.recipe.epochs + flops * self.judged
+            for flops in trained.values()
+        ]
+        return seconds([each * self.space.seeds], self.speed(networks), self.workers, self.at_once)
 
 
-def timed(networks: Sequence[GrownNetwork], space: Space, images: int, settings: Settings) -> Clock:
+def timed(networks: Sequence[GrownNetwork], space: Space, data: DataSet, settings: Settings) -> Clock:
     """Time a few steps of every policy's middle network."""
     speeds = {}
     for policy in dict.fromkeys(network.policy for network in networks):
         own = [network for network in networks if network.policy == policy]
-        speeds[policy] = speed_of(own[len(own) // 2].proxy.spec, space.recipe, settings)
-    return Clock(space, images, speeds, workers_of(settings))
+        speeds[policy] = speed_of([own[len(own) // 2].proxy.spec], space.recipe, settings)
+    images, judged = training_images(space, data), judged_images(space, data, on_test=True)
+    return Clock(space, images, speeds, workers_of(settings), most_at_once(settings), judged)
 
 
 def fitting(networks: Sequence[GrownNetwork], seconds: Seconds, wanted: float) -> list[GrownNetwork]:

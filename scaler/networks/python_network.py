@@ -220,8 +220,12 @@ def _guarded(what: str) -> Iterator[None]:
 
 def _brief(error: BaseException) -> str:
     """The kind and first line of a foreign error."""
-    lines = [] if isinstance(error, SystemExit) else str(error).strip().splitlines()
-    kind = "it exits" if isinstance(error, SystemExit) else type(error).__name__
+    kind, text = type(error).__name__, str(error)
+    if isinstance(error, SystemExit):
+        kind, text = "it exits", ""
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    lines = text.strip().splitlines()
     return f"{kind}: {lines[0][:200]}" if lines else kind
 
 

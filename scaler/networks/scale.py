@@ -48,7 +48,7 @@ def scale(spec: NetworkSpec, multipliers: Multipliers, rounding: Rounding) -> Ne
 
 
 def _widen(stage: Stage, multiplier: float, rounding: Rounding) -> Stage:
-    step = _width_step(stage)
+    step = width_step(stage)
     return replace(
         stage,
         width=rounding.channels(stage.width, multiplier, step) if stage.width else 0,
@@ -56,9 +56,9 @@ def _widen(stage: Stage, multiplier: float, rounding: Rounding) -> Stage:
     )
 
 
-def _width_step(stage: Stage) -> int:
+def width_step(stage: Stage) -> int:
     """The least number of output channels whose inner channels (``expand``) make whole groups."""
-    if not stage.group_width:
+    if not stage.group_width or not stage.expand:
         return 1
     return (Fraction(stage.group_width) / Fraction(stage.expand)).numerator
 
@@ -111,7 +111,7 @@ def thinnest(spec: NetworkSpec, rounding: Rounding) -> float:
     The median stage keeps :data:`FEWEST_STEPS` times the least number of channels that rounding can add.
     """
     steps = [
-        math.lcm(rounding.divisor, _width_step(stage)) / stage.total_width
+        math.lcm(rounding.divisor, width_step(stage)) / stage.total_width
         for stage in spec.stages
         if stage.total_width
     ]
@@ -127,7 +127,7 @@ def without_bottlenecks(spec: NetworkSpec, multiplier: float, rounding: Rounding
     """
 
     def widened(stage: Stage) -> Stage:
-        fewest = NARROWEST_STEPS * math.lcm(rounding.divisor, _width_step(stage))
+        fewest = NARROWEST_STEPS * math.lcm(rounding.divisor, width_step(stage))
         least = 0 if stage.grows else math.ceil(min(fewest, stage.width) / multiplier)
         return replace(stage, width=max(stage.width, least))
 

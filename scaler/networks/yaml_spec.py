@@ -28,11 +28,13 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
+from scaler.checked import Number
 from scaler.errors import UserError
 from scaler.files import read_text
 from scaler.networks.blocks.registry import BLOCKS
 from scaler.networks.layers import Concat, Conv, Gate, Layer, Residual, Seq
 from scaler.networks.lowering import lower
+from scaler.networks.scale import width_step
 from scaler.networks.spec import Head, NetworkSpec, Stage
 from scaler.yaml_files import LARGEST, parse_model
 from scaler.yaml_files import parse as parse_yaml
@@ -56,7 +58,7 @@ _RATE = Field(ge=0, lt=1, allow_inf_nan=False)
 
 #: What the types alone do not say, by field.
 _LIMITS: dict[str, Any] = {
-    "name": Field(min_length=1, max_length=200),
+    "name": Field(max_length=200, pattern=r"^[\w.+-][\w .+-]*$"),
     "resolution": _whole(1, LARGEST_SIDE),
     "classes": _whole(1, MOST_CLASSES),
     "depth": _whole(1, MOST_BLOCKS),
@@ -143,6 +145,11 @@ def _problem(spec: NetworkSpec, part: str, index: int) -> str:
     stage: Stage = getattr(spec, part)[index]
     if stage.kernel % 2 == 0 and not stage.block.startswith("maxpool"):
         return f"the kernel of a {stage.block} block must be odd, to keep a map's size, not {stage.kernel}"
+    if stage.width % (step := width_step(stage)):
+        return (
+            f"a group_width of {stage.group_width} with an expand of {stage.expand:g} needs a width in "
+            f"multiples of {step}, not {stage.width}"
+        )
     stem, stages = (
         (spec.stem, spec.stages[: index + 1]) if part == "stages" else (spec.stem[:index], (stage,))
     )
@@ -248,6 +255,8 @@ def _checked(name: str, hint: Any) -> Any:
         return Literal[tuple(BLOCKS)]
     if name in ("hidden", "branches"):
         return _WIDTHS
+    if hint is float:
+        return Number
     if is_dataclass(hint):
         assert isinstance(hint, type)
         return Annotated[_model(hint), AfterValidator(lambda model: model.made())]

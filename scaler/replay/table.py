@@ -124,8 +124,8 @@ def read_table(path: Path) -> Table:
         _check_there(path, frame, column)
     for column in _SHARES:
         _check_there(path, frame[frame["kind"] != "off"], column)
-    if frame.empty or not (frame["kind"] == "candidate").any():
-        raise UserError(f"{path} holds no training of a candidate")
+    if (there := frame.loc[frame["kind"] == "candidate", "candidate"].nunique()) < 2:
+        raise UserError(f"{path} holds trainings of {there} candidates: to compare, at least two are needed")
     numbers = [*COLUMNS, *_OCTAVES]
     return _to_table(path, frame.astype(dict.fromkeys(numbers, float)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import cast
 
@@ -38,8 +39,9 @@ _TRIALS_NEED = ("candidate", "seed_index", "rung", "epochs", "accuracy", "state"
 def find_run(results: Path, name: str | None, kind: str | None = None) -> Run:
     """A run by its directory or its name in ``results``; without either, the newest finished one (of a kind).
 
-    A finished scaling goes before a finished search. A directory that holds the tables without a
-    ``run.yaml`` is a run too, for tables outlive the runs that they come from.
+    A finished scaling goes before a finished search, and what was trained before what was only counted.
+    A directory that holds the tables without a ``run.yaml`` is a run too, for tables outlive the runs that
+    they come from.
 
     Raises:
         UserError: there is none.
@@ -47,8 +49,9 @@ def find_run(results: Path, name: str | None, kind: str | None = None) -> Run:
     if name is not None:
         return _named_run(results, name)
     kinds = (kind,) if kind else ("scale", "search")
-    for each in kinds:
-        if run := newest_finished(results, each):
+    # A scaling that was only counted has no accuracies to show; it is taken where there is nothing else.
+    for trained, each in product((True, False), kinds):
+        if run := newest_finished(results, each, trained=trained):
             return run
     raise UserError(
         f"there is no finished run in {results}: run `scaler {kinds[-1]}` first, or name a run's directory"
@@ -81,10 +84,26 @@ def read_candidates(run: Run) -> pd.DataFrame:
 
 
 def read_trials(run: Run) -> pd.DataFrame:
-    """The table of ``trials.csv``; raises as :func:`read_curve`."""
+    """The table of ``trials.csv``, of networks that the run has; raises as :func:`read_curve`."""
     numbers = (Column("accuracy", ""), Column("loss", ""))
     whole = tuple(Column(name, "", int) for name in ("candidate", "seed_index", "rung", "epochs"))
-    return _read(run.path / TRIALS, (*whole, *numbers, Column("state", "", str)), _TRIALS_NEED)
+    trials = _read(run.path / TRIALS, (*whole, *numbers, Column("state", "", str)), _TRIALS_NEED)
+    known = _trained(run)
+    if known is not None and not (strange := trials[~trials["candidate"].isin(known)]).empty:
+        raise UserError(
+            f"{run.path / TRIALS} tells of candidate {strange['candidate'].iloc[0]}, which no other table of "
+            "the run has; run the command again that made it"
+        )
+    return trials
+
+
+def _trained(run: Run) -> pd.Series | None:
+    """The numbers of what a run can train, where a table says so."""
+    if (run.path / CANDIDATES).is_file():
+        return read_candidates(run)["candidate"]
+    if (run.path / CURVE).is_file():
+        return read_curve(run).get("training")
+    return None
 
 
 def read_scaling(run: Run) -> tuple[pd.DataFrame, dict[tuple[int, int], float]]:

@@ -14,6 +14,12 @@ _LARGEST = 1e24
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 #: Ten years.
 _LONGEST = 3650 * 86400.0
+#: FLOPs below which a budget is a factor that lacks its x.
+_FEWEST = 1000
+#: A budget further from the base than this is no growth of it.
+LARGEST_RATIO = 1000
+#: One nearer to the base than this asks for no other network.
+NO_CHANGE = 0.05
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,31 @@ def parse_budget(text: str) -> Budget:
     unit = match[2].upper()
     if unit == "X":
         return Budget(float(match[1]), relative=True)
+    if float(match[1]) * _UNITS[unit] < _FEWEST:
+        raise UserError(
+            f"the budget {_brief(text)} is {match[1]} FLOPs, which no network runs on: write "
+            f"{match[1]}x for a factor on the base, or FLOPs such as 800M"
+        )
     return Budget(float(match[1]) * _UNITS[unit], relative=False)
+
+
+def check_ratio(budget: str, ratio: float, base: str = "the base") -> float:
+    """A budget as a factor on the FLOPs of a base, if networks of it can be searched.
+
+    Raises:
+        UserError: it is the base's own FLOPs, within :data:`NO_CHANGE`, or beyond :data:`LARGEST_RATIO`.
+    """
+    if abs(ratio - 1) < NO_CHANGE:
+        raise UserError(
+            f"the budget {budget} is what {base} itself costs: "
+            "ask for more, such as 2x, or for less, such as 0.5x"
+        )
+    if not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
+        raise UserError(
+            f"the budget {_brief(budget)[1:-1]} is {ratio:.3g} times what {base} costs: "
+            f"ask for {1 / LARGEST_RATIO:g}x to {LARGEST_RATIO}x"
+        )
+    return ratio
 
 
 def parse_count(text: str | None) -> float | None:

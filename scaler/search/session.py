@@ -13,7 +13,7 @@ import numpy as np
 
 from scaler.cost.network_cost import cost
 from scaler.errors import MachineError
-from scaler.execution.plan import SIMULATED_DEVIATION, simulated_course
+from scaler.execution.plan import SIMULATED_DEVIATION
 from scaler.runs import all_runs
 from scaler.search.candidates.limits import within
 from scaler.search.candidates.off_budget import OffBudget, off_budget
@@ -116,6 +116,10 @@ def prepare(asked: Space, settings: Settings, fitted: Space | None = None) -> Se
     data = settings.request(space).load()
     problem = pose(space, len(data.classes))
     problem = replace(problem, candidates=within(problem.candidates, space.limits, settings.device))
+    largest = max(c.proxy.spec.resolution for c in problem.candidates.kept)
+    replace(
+        settings.request(space), largest_resolution=largest
+    ).load()  # or images too small are told of late
     check_counts(problem)
     fit = None
     if settings.time_budget is not None and fitted is None:
@@ -144,8 +148,7 @@ def prepare(asked: Space, settings: Settings, fitted: Space | None = None) -> Se
 
 def _resolution(work: Workload) -> float:
     """Half the width of a gain's interval after a simulated course, against the deviation it was given."""
-    seen = simulated_course(work.strategy, work.experiment, 0)
-    fit = fit_experiment(work.experiment, seen)
+    fit = fit_experiment(work.experiment, work.course.seen)
     assert fit is not None
     low, high = fit.posterior(gains(np.zeros((1, 3)))).interval(LEVEL).T
     return float((high - low).mean() / 2 / SIMULATED_DEVIATION)

@@ -6,13 +6,21 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from scaler.checked import Number, Whole
 from scaler.errors import UserError
 from scaler.networks.spec import Position
 from scaler.registry import unknown
-from scaler.scaling.budget import parse_budget, parse_count
+from scaler.scaling.budget import check_ratio, parse_budget, parse_count
 from scaler.scaling.rounding import COARSEST, Rounding
 from scaler.search.spaces_directory import space_files
 from scaler.search.strategies.registry import parse_strategy
@@ -175,15 +183,23 @@ class Space(_Checked):
 
     @field_validator("rungs")
     @classmethod
-    def _ascending(cls, rungs: tuple[int, ...]) -> tuple[int, ...]:
+    def _ascending(cls, rungs: tuple[int, ...], others: ValidationInfo) -> tuple[int, ...]:
         if list(rungs) != sorted(set(rungs)) or not rungs:
             raise ValueError("rungs must be ascending epochs such as [1, 2, 4]")
+        recipe = others.data.get("recipe")  # not there if it is wrong itself
+        if recipe is not None and rungs[-1] != recipe.epochs:
+            raise ValueError(
+                f"the last of the rungs is {rungs[-1]} epochs and the recipe has {recipe.epochs}: "
+                "make them equal"
+            )
         return rungs
 
     @field_validator("budget")
     @classmethod
     def _budget(cls, budget: str) -> str:
-        parse_budget(budget)
+        parsed = parse_budget(budget)
+        if parsed.relative:  # what FLOPs are of the base, the base has to tell
+            check_ratio(budget, parsed.value)
         return budget
 
     @field_validator("strategy")
@@ -191,15 +207,6 @@ class Space(_Checked):
     def _strategy(cls, strategy: str) -> str:
         parse_strategy(strategy)
         return strategy
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.rungs[-1] != self.recipe.epochs:
-            raise ValueError(
-                f"the last rung is {self.rungs[-1]} epochs and the recipe has {self.recipe.epochs}: "
-                "make them equal"
-            )
-        return self
 
     def override(self, **values: Any) -> Space:
         """The space with some keys replaced (those given as None are kept), checked again.

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from scaler.data.dataset import DataSet
 from scaler.data.request import DataRequest
 from scaler.execution.executors.engine import Engine, start
 from scaler.execution.executors.executor import Executor
-from scaler.execution.plan import Plan, simulated_plan
+from scaler.execution.plan import Course, Plan, plan_of, seconds, simulated_course, work
 from scaler.execution.protocol import Experiment, Strategy
 from scaler.execution.proxy_training import ProxyTraining
 from scaler.networks.spec import NetworkSpec
 from scaler.search.space import Space
 from scaler.training.recipe import Recipe
+
+#: Networks of which some steps are timed, spread over all that are trained.
+TIMED = 5
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,8 @@ class Workload:
         request: how any process loads them.
         experiment: what the strategy knows.
         strategy: decides what is trained.
-        plan: the work ahead.
+        course: of the strategy, on made-up accuracies.
+        judged: images that a network sees at every rung to be evaluated.
         speed: training FLOPs a second of one worker.
         workers: processes.
     """
@@ -70,14 +77,26 @@ class Workload:
     request: DataRequest
     experiment: Experiment
     strategy: Strategy
-    plan: Plan
+    course: Course
+    judged: int
     speed: float
     workers: int
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The work ahead."""
+        return plan_of(self.experiment, self.course.seen)
 
     @property
     def seconds(self) -> float:
         """Estimated wall time."""
-        return self.plan.seconds(self.speed, self.workers)
+        images = training_images(self.space, self.data)
+        batches = work(self.experiment, self.course, images, self.judged)
+        return seconds(batches, self.speed, self.workers, most_at_once(self.settings))
+
+    def summary(self) -> dict[str, Any]:
+        """The plan as plain data, with the wall time that it takes on so many workers."""
+        return {**asdict(self.plan), "seconds": self.seconds, "workers": self.workers}
 
     def training(self, checkpoints: Path, *, on_test: bool = False) -> ProxyTraining:
         """The unit of work, for any process; ``on_test`` where nothing is chosen by it any more."""
@@ -108,6 +127,8 @@ def workload(
     pose: Callable[[Space, int], Experiment],
     fit: Callable[[Space, float], Space] | None = None,
     speed: float | None = None,
+    *,
+    on_test: bool = False,
 ) -> Workload:
     """Load the images that the networks need, plan the trainings, and time this machine.
 
@@ -118,7 +139,8 @@ def workload(
         strategy: of a space: decides what is trained.
         pose: the experiment of a space, for so many training images an epoch.
         fit: the space that fits a time budget, from a space and the seconds that it would take.
-        speed: training FLOPs a second of one worker, where that is known better than from one network.
+        speed: training FLOPs a second of one worker, where that is known better than from some networks.
+        on_test: networks are evaluated on the test part too.
 
     Raises:
         UserError: the data cannot be loaded, or images are too small for a network.
@@ -126,21 +148,24 @@ def workload(
     largest = max(network.resolution for network in networks)
     request = replace(settings.request(space), largest_resolution=largest)
     data = request.load()
-    rate = speed or speed_of(networks[len(networks) // 2], space.recipe, settings)
+    rate = speed or speed_of(networks[:: math.ceil(len(networks) / TIMED)], space.recipe, settings)
     workers = workers_of(settings)
 
     def planned(space: Space) -> Workload:
         images, chosen = training_images(space, data), strategy(space)
         experiment = pose(space, images)
-        plan = simulated_plan(chosen, experiment, images)
-        return Workload(space, settings, networks, data, request, experiment, chosen, plan, rate, workers)
+        course = simulated_course(chosen, experiment, images)
+        judged = judged_images(space, data, on_test=on_test)
+        return Workload(
+            space, settings, networks, data, request, experiment, chosen, course, judged, rate, workers
+        )
 
-    work = planned(space)
+    found = planned(space)
     # A second look, because rounding to batches and rungs is coarse.
     for _ in range(2 if fit else 0):
         assert fit is not None
-        work = planned(fit(work.space, work.seconds))
-    return work
+        found = planned(fit(found.space, found.seconds))
+    return found
 
 
 def training_images(space: Space, data: DataSet) -> int:
@@ -154,12 +179,30 @@ def validation_images(space: Space, data: DataSet) -> int:
     return min(space.recipe.validation_images or data.sizes["validation"], data.sizes["validation"])
 
 
-def speed_of(spec: NetworkSpec, recipe: Recipe, settings: Settings) -> float:
-    """Training FLOPs a second of one worker on this network."""
+def judged_images(space: Space, data: DataSet, *, on_test: bool) -> int:
+    """Images that a network sees at every rung: to measure its norms on, and to be judged by."""
+    from scaler.training.trainer import STATISTICS_IMAGES
+
+    measured = min(STATISTICS_IMAGES, data.sizes["train"])
+    return measured + validation_images(space, data) + (data.sizes["test"] if on_test else 0)
+
+
+def speed_of(specs: Sequence[NetworkSpec], recipe: Recipe, settings: Settings) -> float:
+    """Training FLOPs a second of one worker on these networks."""
     from scaler.execution.calibration import flops_per_second
     from scaler.training.device import resolve
 
-    return flops_per_second(spec, recipe, resolve(settings.device))
+    return flops_per_second(specs, recipe, resolve(settings.device))
+
+
+def most_at_once(settings: Settings) -> int:
+    """How many processes can train at the same time without slowing one another down."""
+    from scaler.training.device import cores, resolve
+
+    # On a GPU they share what it has, and a cluster is not this machine.
+    return (
+        cores() if resolve(settings.device).torch.type == "cpu" and settings.engine.name == "local" else 512
+    )
 
 
 def workers_of(settings: Settings) -> int:

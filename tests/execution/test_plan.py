@@ -1,7 +1,19 @@
+from collections.abc import Sequence
+
 import pytest
 
-from scaler.execution.plan import plan_of, simulated_plan
-from scaler.execution.protocol import Experiment, Observation
+from scaler.execution.plan import (
+    BESIDE_STEPS,
+    END_SECONDS,
+    START_SECONDS,
+    Batch,
+    Course,
+    plan_of,
+    seconds,
+    simulated_plan,
+    work,
+)
+from scaler.execution.protocol import Experiment, Observation, TrialSpec
 from scaler.scaling.shares import Shares
 from scaler.search.strategies.registry import parse_strategy
 
@@ -39,9 +51,28 @@ def test_work_counts_each_training_once() -> None:
     assert plan.by_rung == (1, 1, 1)
 
 
-def test_wall_time_is_shared_by_workers() -> None:
-    plan = simulated_plan(parse_strategy("exhaustive"), experiment(), images=100)
-    assert plan.seconds(1e9, 2) == pytest.approx(plan.seconds(1e9, 1) / 2)
+def trained(batches: Sequence[Batch], workers: int, cores: int = 64) -> float:
+    """Seconds of training alone, at one FLOP a second."""
+    start = START_SECONDS * max(1, min(workers, 3) / cores) if workers > 1 else 0
+    return (seconds(batches, 1.0, workers, cores) - END_SECONDS - start) / BESIDE_STEPS
+
+
+def test_wall_time_by_hand() -> None:
+    batches = [[4.0, 2.0, 3.0], [5.0]]
+    assert trained(batches, 1) == pytest.approx(14)
+    assert trained(batches, 2) == pytest.approx(5 + 5)  # 4 | 3 + 2; then one waits
+    assert trained(batches, 512) == pytest.approx(4 + 5)
+    assert trained(batches, 512, cores=2) == pytest.approx(trained(batches, 2))
+
+
+def test_evaluations_are_work_and_what_was_trained_before_is_not() -> None:
+    rungs = Experiment((Shares(1, 0, 0),), (FLOPS,), (1, 2, 4), 1, 0)
+    course = Course(
+        (), ((TrialSpec(0, 0, 0),), (TrialSpec(0, 0, 2), TrialSpec(0, 0, 1)), (TrialSpec(0, 0, 1),))
+    )
+    # An evaluation on 150 images costs as much as training on 50: half an epoch.
+    found = work(rungs, course, images=100, judged=150)
+    assert [list(batch) for batch in found] == [[1.5 * FLOPS], [(3 + 2 * 0.5) * FLOPS], []]
 
 
 @pytest.mark.parametrize("text", ["halving@0.2", "racing@much", "guess", "racing@"])

@@ -120,7 +120,7 @@ def test_official_rounding_overshoots_the_nominal_product() -> None:
 
 def test_flops_that_no_phi_reaches_are_refused() -> None:
     with pytest.raises(UserError, match="beyond 16"):
-        phi_for("10", NATIVE, 2.0)
+        phi_for("1K", NATIVE, 2.0)
 
 
 def test_policies_are_named() -> None:

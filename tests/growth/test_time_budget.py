@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from scaler.cost.network_cost import cost
+from scaler.execution.plan import BESIDE_STEPS, END_SECONDS, START_SECONDS
 from scaler.growth.ladder import GrownNetwork
 from scaler.growth.time_budget import Clock, fitting
 from scaler.networks.registry import base
@@ -45,9 +46,11 @@ def test_the_chosen_policy_is_kept_longest_and_never_alone_with_its_base() -> No
 
 def test_a_shared_training_takes_its_time_once_and_slow_policies_count_as_slow() -> None:
     space = read_space("quick").override(seeds=2)
-    clock = Clock(space, 1000, {"compound": 1e9, "depth": 1e8}, workers=2)
+    clock = Clock(space, 1000, {"compound": 1e9, "depth": 1e8}, workers=2, at_once=2)
     one, twin = GrownNetwork("compound", 1, ONE, ONE, 1), GrownNetwork("depth", 1, ONE, ONE, 1)
     deep = GrownNetwork("depth", 1, ONE, ONE, 2)
     work = 3 * ONE.cost.flops * 1000 * 6 * 2
-    assert clock.seconds([one, twin]) == clock.seconds([one]) == pytest.approx(1.1 * work / 2e9)
-    assert clock.seconds([one, deep]) == pytest.approx(1.1 * (work / 2e9 + work / 2e8))
+    beside = START_SECONDS + END_SECONDS
+    alone = pytest.approx(beside + BESIDE_STEPS * work / 2e9)
+    assert clock.seconds([one, twin]) == clock.seconds([one]) == alone
+    assert clock.seconds([one, deep]) == pytest.approx(beside + BESIDE_STEPS * (work / 2e9 + work / 2e8))

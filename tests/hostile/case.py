@@ -61,7 +61,7 @@ def faults(case: Case, ended: Ended, before: dict[str, object], after: dict[str,
     """What is wrong, each beginning with a word of :data:`FAULTS`; nothing if all is well."""
     found = []
     if ended.hung:
-        found.append(f"hang: not done in {ended.seconds:.0f} s")
+        found.append(f"hang: not done after computing for {ended.seconds:.0f} s")
     changed = {
         path
         for path in before.keys() | after.keys()

@@ -6,13 +6,16 @@ import io
 import os
 import pickle
 import struct
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.hostile.case import Case
-from tests.hostile.cases_runs import PLAN, specials
+from tests.hostile.cases_runs import GARBAGE, PLAN, specials
 from tests.hostile.cases_yaml import writes
 
 
@@ -39,7 +42,9 @@ def _tensor(make: str) -> Callable[[Path], None]:
             case "whole numbers":
                 state[key] = state[key].to(torch.int64)
             case "quantised":
-                state[key] = torch.quantize_per_tensor(state[key], 0.1, 0, torch.qint8)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # it is old, and lives on in files
+                    state[key] = torch.quantize_per_tensor(state[key], 0.1, 0, torch.qint8)
             case "transposed":
                 state[key] = state[key].flatten()
             case "huge":
@@ -243,3 +248,29 @@ def caches() -> Iterator[Case]:
     yield Case("cache", "a file", line, ("SCALER_CACHE",), environment={"SCALER_CACHE": "net.yaml"})
     yield Case("cache", "/dev/null", line, ("SCALER_CACHE",), environment={"SCALER_CACHE": "/dev/null"})
     yield Case("cache", "/proc", line, ("SCALER_CACHE",), environment={"SCALER_CACHE": "/proc/nosuch"})
+
+    def damaged(content: bytes) -> Callable[[Path], None]:
+        def make(folder: Path) -> None:
+            from scaler.data import folder as photos
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("SCALER_CACHE", str(folder / "cache"))
+                photos.source(folder / "photos", name="folder:photos")
+            kept = list((folder / "cache").rglob("*.json"))
+            assert kept
+            for path in kept:
+                path.write_bytes(content)
+
+        return make
+
+    again = (*PLAN, "--data", "folder:photos")
+    for name in ("empty", "not UTF-8", "[1]", "null", "deep"):
+        yield Case(
+            "cache",
+            f"damaged: {name}",
+            again,
+            make=damaged(GARBAGE[name]),
+            code=0,
+            writes="^cache/",
+            environment={"SCALER_CACHE": "cache"},
+        )

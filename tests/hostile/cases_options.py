@@ -12,9 +12,12 @@ from tests.hostile.world import PYTHON
 
 SEARCH = ("search", "--space", "space.yaml")
 PLAN = (*SEARCH, "--dry-run")
+GROW = ("scale", "--space", "space.yaml", "--dry-run")
 PROFILE = ("profile", "resnet-20")
 REPLAY = ("replay", "table.csv", "--replays", "2", "--strategy", "exhaustive")
 _BIG = "9" * 400
+#: Options whose sentence may well name another one.
+_NAMING_FILES = ("--base", "--space", "--data", "--data-root", "--search")
 
 #: Command, option, and values that none of them can take.
 _VALUES: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
@@ -47,6 +50,34 @@ _VALUES: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
                          "sqlite:///net.yaml/x.db", "mysql://u:secret@h/x", "redis://localhost:1", "://",
                          "sqlite:///results", "/dev/null", "x" * 300)),
     (PLAN, "--results", ("net.yaml", "/dev/null", "/proc/nosuch", "x" * 300)),
+    (PLAN, "--up-to", ("", "x", "0x", "-2x", "nan", "16G", f"{_BIG}x", "1e9x")),
+    (PLAN, "--engine", ("", "nosuch", "dask")),
+    (PLAN, "--ray-address", ("auto", "localhost:1")),
+    (PLAN, "--gpus-per-training", ("0", "-1", "nan", "x")),
+    ((*PLAN, "--data", "cifar10"), "--data-root", ("photos", "results")),
+    (PLAN, "--data-root", ("photos",)),
+    (GROW, "--phi", ("", "x", "nan", "inf", "1e3", "99", "-99", _BIG, "1,,2", "1;2",
+        ",".join(f"{n / 1000}" for n in range(1, 1000)))),
+    (GROW, "--flops", ("", "x", "0", "-1", "nan", f"{_BIG}x", "1e400", "4", "99999999x")),
+    (GROW, "--search", ("", "nosuch", "photos", "net.yaml", "..", "/dev/null", "\x1b[31m")),
+    (("scale", "--dry-run"), "--path", ("", "nosuch", "law")),
+    (GROW, "--alpha", ("nan", "inf", "-1", "0", "x", "1e300", "1")),
+    (GROW, "--beta", ("nan", "inf", "-1", "0", "1e300", "1")),
+    (GROW, "--gamma", ("nan", "inf", "-1", "0", "1e300", "1")),
+    (GROW, "--base", ("", "nosuch", ":", "nosuch.yaml", "nosuch:net", "/dev/null", "\x1b[31m")),
+    (("scale", "--dry-run"), "--space", ("", "nosuch", "nosuch.yaml", "net.yaml", "/dev/zero")),
+    (GROW, "--data", ("", "nosuch", "folder:", "folder:nosuch", "folder:/dev/null")),
+    (GROW, "--data-root", ("photos",)),
+    (GROW, "--seeds", ("0", "-1", "x", _BIG, "1000000")),
+    (GROW, "--seed", ("-1", "x", _BIG)),
+    (GROW, "--compare", ("", ",", "nosuch", "depth,nosuch", "none,depth")),
+    (GROW, "--time-budget", ("", "0", "-1m", "nan", _BIG, "10x")),
+    (GROW, "--device", ("", "gpu", "cuda:99")),
+    (GROW, "--workers", ("0", "-1", "x", "1000000")),
+    (GROW, "--engine", ("", "nosuch")),
+    (GROW, "--name", ("", "..", "a/b", "/tmp", "x" * 300)),
+    (GROW, "--storage", ("", "nosuch://x", "results", "net.yaml/study.log", "mysql://u:secret@h/x")),
+    (GROW, "--results", ("net.yaml", "/dev/null", "/proc/nosuch", "x" * 300)),
     (PROFILE, "--depth", ("0", "-1", "nan", "inf", "x", "1e9")),
     (PROFILE, "--width", ("0", "-1", "nan", "inf", "x", "1e9")),
     (PROFILE, "--resolution", ("0", "-1", "nan", "inf", "x", "1e9")),
@@ -65,6 +96,29 @@ _VALUES: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (REPLAY, "--seed", ("-1", "x", _BIG)),
     (REPLAY, "--output", ("", "results", "nosuch/dir/x.csv", "net.yaml/x.csv", "/proc/x.csv", "x" * 300)),
     (REPLAY, "--record", ("", "results", "nosuch/dir/x.csv", "x" * 300)),
+)  # fmt: skip
+
+#: The same of commands that read runs.
+_OF_RUNS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
+    (("pareto", "one"), "--objectives", ("", ",", "accuracy", "accuracy,nosuch", "accuracy,latency",
+        "accuracy,accuracy", "\x1b[31m,flops")),
+    (("pareto", "one"), "--format", ("", "xls", "CSV")),
+    (("pareto", "one"), "--output", ("", "photos", "net.yaml/x.csv", "/proc/x.csv", f"{'x' * 300}.csv")),
+    (("plot", "one"), "--format", ("", "gif", "PNG")),
+    (("plot", "one"), "--output", ("net.yaml", "/dev/null", "/proc/nosuch", "x" * 300)),
+    (("report", "one"), "--output", ("", "photos", "net.yaml/x.html", "/proc/x.html", f"{'x' * 300}.html")),
+    (("export", "grown"), "--to", ("", "nosuch", "ONNX")),
+    (("export", "grown", "--to", "spec"), "--phi", ("nan", "inf", "x", "99", "0.5")),
+    (("export", "grown", "--to", "spec"), "--policy", ("", "nosuch")),
+    (("export", "grown", "--to", "spec"), "--output", ("", "photos", "net.yaml/x.yaml", "/proc/x.yaml")),
+    (("scale",), "--predict", ("", "x", "nan", "-1x", "0", f"{_BIG}x", "1e9x")),
+    (("scale",), "--for-accuracy", ("", "x", "nan", "-1%", "101%", "200", "inf")),
+    (("inspect", "cam", "grown"), "--method", ("", "nosuch")),
+    (("inspect", "cam", "grown"), "--part", ("", "nosuch")),
+    (("inspect", "cam", "grown"), "--format", ("", "gif")),
+    (("inspect", "cam", "grown"), "--phi", ("nan", "x", "99")),
+    (("inspect", "excitation", "grown"), "--threshold", ("nan", "-1", "x")),
+    (("inspect", "reuse", "grown"), "--last", ("0", "-1", "x")),
 )  # fmt: skip
 
 #: Whole command lines.
@@ -87,6 +141,31 @@ _LINES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "images larger than they are": (
         (*PLAN, "--data", "folder:photos", "--space", "photos"), ("photos",),
     ),
+    "phi beside FLOPs": (("scale", "--phi", "2", "--flops", "4G", "--dry-run"), ("--flops", "--phi")),
+    "a search beside coefficients": (
+        ("scale", "--search", "one", "--alpha", "1.2", "--dry-run"), ("--search", "--alpha"),
+    ),
+    "a search beside a space": (
+        ("scale", "--search", "one", "--space", "quick", "--dry-run"), ("--search", "--space"),
+    ),
+    "a time for no training": (
+        (*GROW, "--no-train", "--time-budget", "5m"), ("--no-train", "--time-budget"),
+    ),
+    "a prediction beside a phi": (("scale", "--predict", "2x", "--phi", "2"), ("--predict", "--phi")),
+    "unreadable images of none": ((*PLAN, "--skip-unreadable"), ("--skip-unreadable",)),
+    "images of other classes as CIFAR-10": (
+        (*PLAN, "--data", "cifar10", "--data-root", "photos"), ("CIFAR-10", "folder:photos"),
+    ),
+    "a budget without its x": ((*PLAN, "--budget", "2"), ("2x",)),
+    "a budget far off": ((*PLAN, "--budget", "100000000x"), ("1000x",)),
+    "report of no run": (("report", "nosuch"), ("nosuch",)),
+    "export of nothing": (("export",), ("results",)),
+    "inspect of nothing": (("inspect", "cam"), ("results",)),
+    "inspect of no weights": (
+        ("inspect", "cam", "--weights", "nosuch.pth", "--base", "resnet-20", "--data", "digits"),
+        ("nosuch.pth",),
+    ),
+    "inspect of weights of nobody": (("inspect", "cam", "--weights", "net.yaml"), ("--base",)),
     "fewer parameters than any": ((*PLAN, "--max-params", "1"), ("params|parameters",)),
 }  # fmt: skip
 
@@ -117,7 +196,7 @@ _BASES: dict[str, tuple[str, tuple[str, ...]]] = {
         "    return nn.Sequential(nn.Flatten(), nn.Linear(3 * resolution**2, num_classes, device='meta'))\n",
         ("meta",),
     ),
-    "wrong number of scores": (PYTHON.replace("num_classes)", "7)"), ("scores",)),
+    "wrong number of scores": (PYTHON.replace("channels, num_classes)", "channels, 7)"), ("scores",)),
     "resolution of text": (PYTHON.replace("= 32", "= 'x'"), ("base_resolution",)),
     "resolution of zero": (PYTHON.replace("= 32", "= 0"), ("base_resolution",)),
     "resolution without end": (PYTHON.replace("= 32", "= 10**9"), ("base_resolution",)),
@@ -130,13 +209,14 @@ _BASES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 def options() -> Iterator[Case]:
     """Every option, and lines that contradict themselves."""
-    for line, option, values in _VALUES:
+    for line, option, values in (*_VALUES, *_OF_RUNS):
         for value in values:
             shown = value if len(value) < 20 else value[:8] + ".."
             never = tuple(o for o in ("--results", "--storage") if o != option and option.startswith("--"))
             yield Case(
                 "option", f"{line[0]} {option} {shown!a}", (*line, option, value),
-                never=never if option not in ("--base", "--space", "--data", "--data-root") else (),
+                never=never if option not in _NAMING_FILES else (),
+                runs=(line, option, values) in _OF_RUNS,
             )  # fmt: skip
     for name, (line, says) in _LINES.items():
         yield Case("command", name, line, says)
@@ -149,8 +229,8 @@ def options() -> Iterator[Case]:
             )  # fmt: skip
     noisy = PYTHON.replace("    channels", "    print('noise')\n    channels", 1) + "print('loud')\n"
     yield Case(
-        "python base", "prints into JSON", ("profile", "mine.py:net", "--json"), (r"^\{.*\}\s*$",), code=0,
-        make=writes("mine.py", noisy),
+        "python base", "prints into JSON", ("profile", "mine.py:net", "--json"), (r"^\{[^\n]*\}\n[^{}]*$",),
+        code=0, make=writes("mine.py", noisy),
     )  # fmt: skip
 
 

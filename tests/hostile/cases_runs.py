@@ -110,6 +110,14 @@ def results() -> Iterator[Case]:
     for name, change in changes.items():
         checks = says if name != "unknown base" else ("nosuch",)
         yield Case("coefficients", name, SCALE, checks, make=_json(change), runs=True)
+    again = ("search", "--space", "space.yaml", "--name", "one", "--workers", "1")
+    # A last line without an end was being written when its writer was killed; others are damaged.
+    damaged = {name: writes(f"{_ONE}study.log", content + b"\nx\n") for name, content in GARBAGE.items()}
+    for name, make in {**damaged, **specials(f"{_ONE}study.log")}.items():
+        if name not in ("empty", "a broken link"):
+            yield Case(
+                "cut", f"study.log: {name}", again, ("study.log",), make=make, runs=True, writes=f"^{_ONE}"
+            )
     for table, line in (
         ("grown/curve.csv", ("pareto", "grown")),
         ("grown/curve.csv", ("plot", "grown")),

@@ -256,7 +256,7 @@ _STAGE: dict[str, tuple[str, ...]] = {
 
 _NETWORK: dict[str, tuple[str, ...]] = {
     "name": ("5", "[a]", "''", "null", '"a\\u001b[31m"'),
-    "resolution": ("0", "-1", "100000", "1.5", ".inf", "yes", "2"),
+    "resolution": ("0", "-1", "100000", "1.5", ".inf", "yes"),
     "classes": ("0", "-1", "1000000000000", "1.5", "yes"),
     "stages": ("[]", "5", "null", "[5]"),
     "stem": ("5", "[5]"),

@@ -12,16 +12,32 @@ from pathlib import Path
 
 from tests.hostile import cases_files, cases_options, cases_runs, cases_yaml, world
 from tests.hostile.case import FAULTS, Case, faults
-from tests.hostile.zygote import Job, Zygote
+from tests.hostile.zygote import Job, Runner, Zygote
 
 #: Seconds of computing that a case may take.
 PATIENCE = 10.0
+#: Of a group's cases, one in so many is quick.
+EVERY_REFUSAL, EVERY_RESULT = 3, 50
 
 
 @lru_cache(1)
 def cases() -> tuple[Case, ...]:
     """Every case, each of a name of its own."""
     return tuple(_all())
+
+
+def quick() -> list[bool]:
+    """Which cases the quick tests run: of every group the first, and every so many after it.
+
+    What is refused costs little; what ends in a result counts and plans.
+    """
+    places: Counter[tuple[str, int]] = Counter()
+    chosen = []
+    for case in cases():
+        kind = case.group, case.code
+        chosen.append(places[kind] % (EVERY_RESULT if case.code == 0 else EVERY_REFUSAL) == 0)
+        places[kind] += 1
+    return chosen
 
 
 def _all() -> Iterator[Case]:
@@ -39,14 +55,14 @@ def _all() -> Iterator[Case]:
 
 
 def outcome(
-    zygote: Zygote, case: Case, template: Path, folder: Path, cache: Path, patience: float
+    runner: Runner, case: Case, template: Path, folder: Path, cache: Path, patience: float
 ) -> list[str]:
     """Run a case in a fresh copy of the world; what is wrong with how it ended."""
     world.copy(template, folder)
     case.make(folder)
     before = world.snapshot(folder)
     surroundings = world.environment(cache, folder) | case.environment
-    ended = zygote.run(Job(case.line, str(folder), surroundings, patience, case.stdout))
+    ended = runner.run(Job(case.line, str(folder), surroundings, patience, case.stdout))
     return faults(case, ended, before, world.snapshot(folder))
 
 

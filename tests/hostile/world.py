@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import yaml
 from PIL import Image
 
-from tests.hostile.zygote import Ended, Job, Zygote
+from tests.hostile.zygote import Ended, Job, Runner
+
+if TYPE_CHECKING:
+    from scaler.execution.protocol import Observation
+    from scaler.runs import Run
+    from scaler.search.workload import Workload
 
 SPACE = {
     "about": "a test",
@@ -91,15 +97,51 @@ def environment(cache: Path, folder: Path) -> dict[str, str]:
     return {"SCALER_CACHE": str(cache), "HOME": str(folder / "home"), "COLUMNS": "120"}
 
 
-def add_runs(zygote: Zygote, folder: Path, cache: Path) -> None:
-    """A finished search ``one`` and a finished scaling ``grown``, by the program itself."""
-    common = ("--workers", "1", "--quiet")
-    for line in (
-        ("search", "--space", "space.yaml", "--name", "one", *common),
-        ("scale", "--phi", "1", "--seeds", "1", "--name", "grown", *common),
-    ):
-        ended = zygote.run(Job(line, str(folder), environment(cache, folder), 120, idle=120))
-        assert ended.code == 0, ended.err
+def add_runs(runner: Runner, folder: Path, cache: Path) -> None:
+    """A finished search ``one`` and a finished scaling ``grown``; see :func:`write_runs`."""
+    job = Job((), str(folder), environment(cache, folder), 120, idle=120, call=write_runs.__qualname__)
+    ended = runner.run(job)
+    assert ended.code == 0, ended.err
+
+
+def write_runs() -> None:
+    """The runs in ``results``, written as the program writes them, after trainings that are made up."""
+    from scaler.growth.origin import origin_of
+    from scaler.growth.scale_up import Asked, curve_rows, prepare_scale
+    from scaler.report.columns import CSV_FORMATS, candidate_frame, curve_frame
+    from scaler.runs import open_run
+    from scaler.search.inference.selection import CONFIDENCE, Selection
+    from scaler.search.result import result_of, write_result
+    from scaler.search.session import prepare
+    from scaler.search.space import Space
+    from scaler.search.workload import Settings
+    from tests.search.answers import a_law
+
+    settings, results = Settings(workers=1), Path("results")
+    session = prepare(Space.model_validate(SPACE), settings)
+    with open_run(results, "one", "search", session.configuration) as run:
+        problem = session.problem.candidates
+        run.write_csv("candidates.csv", candidate_frame(problem.kept, problem.left_out), CSV_FORMATS)
+        _seen(run, session.work)
+        names = range(len(problem.kept))
+        # The decision itself takes ten times as long as all the rest.
+        decided = Selection(0, tuple(names), CONFIDENCE, None, None, "accuracy", (), (), a_law())
+        result = result_of(session, decided)
+        write_result(run, result)
+        run.finish()
+    grown = prepare_scale(origin_of(result, "one"), settings, Asked((0.0, 1.0), ()))
+    with open_run(results, "grown", "scale", {**grown.configuration, "train": True}) as run:
+        rows = curve_rows(grown, _seen(run, grown.work))
+        run.write_csv("curve.csv", curve_frame(rows), CSV_FORMATS)
+        run.finish()
+
+
+def _seen(run: Run, work: Workload) -> list[Observation]:
+    """What a simulated course sees, as the run's table of trials."""
+    from scaler.execution.trials_table import FORMATS, TRIALS_FILE, trials_table
+
+    run.write_csv(TRIALS_FILE, trials_table(work.course.seen), FORMATS)
+    return list(work.course.seen)
 
 
 def snapshot(folder: Path) -> dict[str, object]:

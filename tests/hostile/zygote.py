@@ -6,6 +6,7 @@ process is a finding and not the end of the tests. Reads one job per line from s
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -17,7 +18,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 #: What a case may allocate beyond what the imports took.
 MEMORY = 4 << 30
@@ -34,6 +35,7 @@ class Job:
         seconds: of computing, after which it is killed.
         stdout: a file for its standard output instead of the one that is read back.
         idle: seconds in which it does something, or it hangs.
+        call: a function of :mod:`tests.hostile.world` to call in place of the program.
     """
 
     arguments: tuple[str, ...]
@@ -41,18 +43,25 @@ class Job:
     environment: dict[str, str]
     seconds: float
     stdout: str = ""
-    idle: float = 8.0
+    idle: float = 20.0
+    call: str = ""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How it ended: its exit code (negative: killed by that signal), whether it hung, what it printed."""
+    """How it ended: exit code (negative: killed by that signal), hung, seconds computed, what it printed."""
 
     code: int
     hung: bool
     seconds: float
     out: str
     err: str
+
+
+class Runner(Protocol):
+    """Runs command lines."""
+
+    def run(self, job: Job) -> Ended: ...
 
 
 class Zygote:
@@ -87,13 +96,15 @@ class Zygote:
 def _serve() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    _import_everything()
+    import_everything()
+    gc.freeze()  # or the first collection of every fork would copy all of this
     for line in sys.stdin:
         answers.write(json.dumps(asdict(_run(json.loads(line)))) + "\n")
         answers.flush()
 
 
-def _import_everything() -> None:
+def import_everything() -> None:
+    """Make what is slow once: imports, and what is kept per process."""
     import fvcore.nn
     import matplotlib.figure
     import optuna
@@ -101,6 +112,7 @@ def _import_everything() -> None:
 
     import scaler.cli.main
     import scaler.cost.counting
+    import scaler.data.folder
     import scaler.execution.run_trials
     import scaler.growth.scale_up
     import scaler.replay.evaluation
@@ -138,25 +150,24 @@ def _do_what_most_cases_do() -> None:
 def _run(job: dict[str, Any]) -> Ended:
     folder = Path(job["folder"])
     out, err = folder / ".out", folder / ".err"
-    started = time.monotonic()
     pid = os.fork()
     if pid == 0:
         _become(job, out, err)
-    hung, status, watch = False, 0, _Watch(pid)
+    hung, watch = False, _Watch(pid)
     while True:
-        ended, status = os.waitpid(pid, os.WNOHANG)
+        ended, status, used = os.wait4(pid, os.WNOHANG)
         if ended:
             break
         if watch.hangs(job["seconds"], job["idle"]):
             hung = True
             os.killpg(pid, signal.SIGKILL)
-            _, status = os.waitpid(pid, 0)
+            _, status, used = os.wait4(pid, 0)
             break
-        time.sleep(0.005)
+        time.sleep(0.002)
     texts = [path.read_text(errors="replace") if path.exists() else "" for path in (out, err)]
     for path in (out, err):
         path.unlink(missing_ok=True)
-    return Ended(os.waitstatus_to_exitcode(status), hung, time.monotonic() - started, *texts)
+    return Ended(os.waitstatus_to_exitcode(status), hung, used.ru_utime + used.ru_stime, *texts)
 
 
 class _Watch:
@@ -198,7 +209,7 @@ def _become(job: dict[str, Any], out: Path, err: Path) -> None:
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
         sys.stdin = os.fdopen(0)
-        code = _main(job["arguments"])
+        code = _call(job["call"]) if job["call"] else _main(job["arguments"])
         sys.stdout.flush()
     except BaseException:
         import traceback
@@ -207,6 +218,13 @@ def _become(job: dict[str, Any], out: Path, err: Path) -> None:
     finally:
         sys.stderr.flush()
         os._exit(code)
+
+
+def _call(name: str) -> int:
+    from tests.hostile import world
+
+    getattr(world, name)()
+    return 0
 
 
 def _main(arguments: list[str]) -> int:

@@ -96,7 +96,7 @@ def test_a_run_directory_is_a_table(tmp_path: Path) -> None:
         (lambda text: "\n".join(text.splitlines()[:-1]) + "\n", "lacks candidate 14, seed index 3, epoch 6"),
         (lambda text: text + text.splitlines()[-1] + "\n", "candidate 14, seed index 3, epoch 6 twice"),
         (lambda text: text.replace("0.250000,", "oops,").replace(",0.25,", ",oops,"), "'oops', which is no"),
-        (lambda text: "\n".join(text.splitlines()[:2]) + "\n", "holds no training"),
+        (lambda text: "\n".join(text.splitlines()[:2]) + "\n", "at least two are needed"),
         (lambda text: "", "is no CSV table"),
     ],
 )

@@ -11,21 +11,27 @@ from scaler.cost.network_cost import cost
 from scaler.growth.comparison import Difference
 from scaler.growth.policies import SINGLE
 from scaler.growth.scale_up import ScaleUp
-from scaler.report.answers.search import duration, proxy_line
+from scaler.report.answers.search import duration, fewer, proxy_line
 from scaler.scaling.budget import format_count
+from scaler.search.workload import training_images
 
 
-def scale_lines(scale_up: ScaleUp) -> Iterator[str]:
-    """The plan, in sentences, before the work starts."""
+def scale_lines(scale_up: ScaleUp, *, train: bool = True) -> Iterator[str]:
+    """The plan, in sentences, before the work starts; without trainings there is none of them."""
     work, base = scale_up.work, scale_up.native.base
     space, plan = work.space, work.plan
     yield f"Base        {base.name}, {base.resolution} px, {format_count(cost(base).flops)} FLOPs"
     yield from _policy_lines(scale_up)
     yield f"Proxy       {proxy_line(scale_up.proxy, scale_up.native)}"
-    images, asked = (one.recipe.images or work.data.sizes["train"] for one in (space, scale_up.origin.space))
+    if not train:
+        yield f"Plan        {len(scale_up.networks)} networks are counted, none is trained"
+        return
+    wanted = scale_up.origin.space
+    images, asked = (training_images(one, work.data) for one in (space, wanted))
     of = f" of {asked} (to fit the time)" if images < asked else ""
     yield (
-        f"Data        {work.data.name}: {images}{of} training images, {space.recipe.epochs} epochs, "
+        f"Data        {work.data.name}: {images}{of} training images{fewer(wanted.recipe.images, asked)}, "
+        f"{space.recipe.epochs} epochs, "
         f"tested on {work.data.sizes['test']} held-out images"
     )
     for note in work.data.notes:

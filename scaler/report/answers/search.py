@@ -64,7 +64,7 @@ def session_lines(session: Session) -> Iterator[str]:
     recipe = space.recipe
     images, judged = training_images(space, data), validation_images(space, data)
     yield (
-        f"Data        {data.name}: {images} training images{_fewer(recipe.images, images)} "
+        f"Data        {data.name}: {images} training images{fewer(recipe.images, images)} "
         f"of {len(data.classes)} classes, "
         f"{recipe.epochs} epochs, compared on {judged} validation images"
     )
@@ -93,7 +93,7 @@ def session_lines(session: Session) -> Iterator[str]:
     )
 
 
-def _fewer(wanted: int, there: int) -> str:
+def fewer(wanted: int, there: int) -> str:
     """Said where the recipe asks for many more images than there are."""
     return f" (all there are, of {wanted} asked for)" if there < 0.9 * wanted else ""
 

@@ -11,17 +11,11 @@ from scaler.networks.registry import base as named_base
 from scaler.networks.scale import small, thinnest, usual_rounding, without_bottlenecks
 from scaler.networks.spec import NetworkSpec
 from scaler.networks.squeeze import with_se
-from scaler.scaling.budget import format_count, parse_budget, parse_count
+from scaler.scaling.budget import check_ratio, format_count, parse_budget, parse_count
 from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.rounding import Rounding
 from scaler.search.candidates.realise import Scalable
 from scaler.search.space import Proxy, Space
-
-#: A budget nearer than this to the base asks for no other network.
-NO_CHANGE = 0.05
-
-#: A budget further from the base than this is no growth of it.
-LARGEST_RATIO = 1000
 
 #: fvcore builds and runs what it counts: parameters and activations of a base, at its budget.
 MOST_NUMBERS = 1_000_000_000
@@ -90,18 +84,7 @@ def budget_ratio(text: str, base: NetworkSpec) -> float:
     """A budget as a factor on the base's counted FLOPs; below 1 the base shrinks.
 
     Raises:
-        UserError: it is the base's own FLOPs, within :data:`NO_CHANGE`.
+        UserError: it is the base's own FLOPs, or too far from them.
     """
     flops = cost(base).flops
-    ratio = parse_budget(text).ratio(flops)
-    if abs(ratio - 1) < NO_CHANGE:
-        raise UserError(
-            f"the budget {text} is what {base.name} itself costs ({format_count(flops)} FLOPs): "
-            "ask for more, such as 2x, or for less, such as 0.5x"
-        )
-    if not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
-        raise UserError(
-            f"the budget {text} is {ratio:.3g} times what {base.name} costs ({format_count(flops)} FLOPs): "
-            f"ask for {1 / LARGEST_RATIO:g}x to {LARGEST_RATIO}x"
-        )
-    return ratio
+    return check_ratio(text, parse_budget(text).ratio(flops), f"{base.name} ({format_count(flops)} FLOPs)")
