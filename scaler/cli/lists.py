@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 from dataclasses import asdict
 from json import dumps
 from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
 from scaler.cli import options
 from scaler.cli.console import Output, table
 from scaler.cost.exponents import measure
@@ -18,12 +24,6 @@ from scaler.networks.yaml_spec import schema as network_schema
 from scaler.scaling.budget import format_count
 from scaler.search.spaces_directory import space_files
 from scaler.yaml_files import read
-from typing import Annotated
-from typing import Annotated, Any
-import difflib
-import os
-import typer
-
 
 _LIST = {"network": "left", "family": "left", "resolution": "right", "params": "right", "macs": "right"}
 _STAGES = {"stage": "left", "block": "left", "layers": "right", "width": "right", "stride": "right"}

@@ -108,7 +108,8 @@ def scale(
     workers: options.Workers = None,
     engine: options.Engine = "local",
     ray_address: options.RayAddress = None,
-    gpus_per_training: options.GpusPerTraining = 1.0,
+    gpus_per_training: options.GpusPerTraining = None,
+    checkpoints: options.Checkpoints = None,
     storage: options.Storage = None,
     results: options.Results = Path("results"),
     name: options.Name = None,
@@ -134,7 +135,7 @@ def scale(
         _answer(output, results, name, predict, for_accuracy)
         return
     asked = Asked(parse_phis(phi), None if compare is None else parse_compare(compare), flops)
-    where = Engine(options.engine_name(engine), ray_address, gpus_per_training)
+    where = Engine(options.engine_name(engine), ray_address, gpus_per_training, checkpoints)
     settings = Settings(data_root, skip_unreadable, seed, device, workers, time_budget, engine=where)
     own = _own(alpha, beta, gamma)
     overrides = {"seeds": seeds or _DEFAULT_SEEDS, "data": data}
@@ -287,7 +288,7 @@ def _finish(
     if measure:
         rows = _measured(output, prepared, rows)
     frame = curve_frame(rows)
-    values = {(o.candidate, o.seed_index): o.accuracy for o in seen}
+    values = {(o.candidate, o.seed_index): o.accuracy for o in seen if o.state != "too large"}
     found = differences(frame, values)
     frame = with_differences(frame, found)
     run.write_csv("curve.csv", frame, CSV_FORMATS)

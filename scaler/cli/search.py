@@ -71,7 +71,8 @@ def search(
     workers: options.Workers = None,
     engine: options.Engine = "local",
     ray_address: options.RayAddress = None,
-    gpus_per_training: options.GpusPerTraining = 1.0,
+    gpus_per_training: options.GpusPerTraining = None,
+    checkpoints: options.Checkpoints = None,
     storage: options.Storage = None,
     results: options.Results = Path("results"),
     name: options.Name = None,
@@ -93,7 +94,7 @@ def search(
     from scaler.search.workload import Settings
 
     output = Output(json, quiet)
-    where = Engine(options.engine_name(engine), ray_address, gpus_per_training)
+    where = Engine(options.engine_name(engine), ray_address, gpus_per_training, checkpoints)
     early.check(device=device, name=name, storage=storage, results=results)
     asked = read_space(_DEFAULT_SPACE if space is None else space).override(
         base=base, budget=budget, data=data, strategy=strategy, seeds=seeds, up_to=parse_factor(up_to)
