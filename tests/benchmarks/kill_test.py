@@ -34,7 +34,8 @@ from optuna.storages.journal import JournalFileBackend
 from scaler.execution.executors.engine import Engine, start
 from scaler.execution.protocol import Observation
 from tests.execution import postgres, ray_cluster, toy_search
-from tests.execution.toy_search import Toy, lead, noted
+from tests.execution.toy import Toy, noted
+from tests.execution.toy_search import lead
 
 EPOCH_SECONDS = 0.3
 #: The processes of a removed node live on for a second or two: trainings must last longer to be lost.

@@ -15,7 +15,8 @@ from scaler.errors import MachineError
 from scaler.execution.executors.in_process import InProcess
 from scaler.execution.protocol import Observation
 from tests.execution import toy_search
-from tests.execution.toy_search import Toy, lead, noted
+from tests.execution.toy import Toy, noted
+from tests.execution.toy_search import lead
 
 
 @pytest.fixture(scope="module")

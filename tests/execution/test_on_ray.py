@@ -20,7 +20,8 @@ from scaler.files import write_bytes
 from scaler.search.strategies.exhaustive import Exhaustive
 from scaler.training.recipe import Evaluation
 from tests.execution import ray_cluster, toy_search
-from tests.execution.toy_search import EXPERIMENT, RUNGS, Toy, lead, noted
+from tests.execution.toy import RUNGS, Toy, noted
+from tests.execution.toy_search import EXPERIMENT, lead
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'compound-scaler[ray]'")
 
@@ -61,7 +62,7 @@ class Elsewhere(Toy):
     def checkpointed(self, folder: Path) -> "Elsewhere":
         return replace(self, checkpoints=folder)
 
-    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> list[Evaluation]:
+    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch, *, seat: object = None) -> list[Evaluation]:
         assert self.checkpoints is not None
         assert self.checkpoints.name.startswith("scaler-")
         return super().__call__(spec, on_epoch)
@@ -89,7 +90,7 @@ class Overtaken(Toy):
     The processes of a removed node live on for some time, which is longer the busier the machine is.
     """
 
-    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> list[Evaluation]:
+    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch, *, seat: object = None) -> list[Evaluation]:
         here, removed = ray.get_runtime_context().get_node_id(), self.folder / "removed"
         (self.folder / f"node-{spec.candidate}").write_text(here)
 

@@ -31,7 +31,8 @@ from scaler.search.strategies.exhaustive import Exhaustive
 from scaler.search.strategies.halving import Halving
 from scaler.training.recipe import Evaluation
 from tests.execution import toy_search
-from tests.execution.toy_search import EXPERIMENT, RUNGS, Toy, lead, noted
+from tests.execution.toy import RUNGS, Toy, evaluation, noted
+from tests.execution.toy_search import EXPERIMENT, lead
 
 STORAGES = pytest.mark.parametrize("storage", ["journal", "sqlite"])
 PATIENCE = 60
@@ -85,7 +86,7 @@ def test_a_search_reports_every_rung_that_was_passed(undisturbed: list[Observati
         (c, r) for c in final for r in range(2)
     }
     for o in undisturbed:
-        expected = toy_search.evaluation(o.candidate, o.seed_index, RUNGS[o.rung])
+        expected = evaluation(o.candidate, o.seed_index, RUNGS[o.rung])
         assert (o.epochs, o.accuracy, o.loss, o.seconds) == (
             expected.epochs,
             expected.accuracy,

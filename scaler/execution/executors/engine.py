@@ -8,8 +8,9 @@ from typing import Literal
 from scaler.errors import UserError
 from scaler.execution.executors.executor import Executor, TrainTrial
 from scaler.execution.executors.in_process import InProcess
-from scaler.execution.executors.many_devices import ManyDevices, SharedTraining
+from scaler.execution.executors.many_devices import ManyDevices
 from scaler.execution.executors.processes import Processes
+from scaler.execution.executors.training import SharedTraining
 from scaler.execution.protocol import TrialSpec
 
 #: The least part of a GPU, and the most GPUs, that a training can be given.
@@ -101,10 +102,10 @@ def local(train_trial: TrainTrial, device: str, workers: int, devices: int = 1) 
 
 
 def _environments(device: str, workers: int, devices: int) -> list[dict[str, str]]:
-    import torch
+    if device in ("auto", "cuda"):
+        import torch
 
-    if device not in ("auto", "cuda") or not torch.cuda.is_available():
-        return [{} for _ in range(workers)]
-    gpus = torch.cuda.device_count()
-    places = [range(first, first + devices) for first in range(0, workers * devices, devices)]
-    return [{"CUDA_VISIBLE_DEVICES": ",".join(str(index % gpus) for index in place)} for place in places]
+        if gpus := torch.cuda.device_count() if torch.cuda.is_available() else 0:
+            places = [range(first, first + devices) for first in range(0, workers * devices, devices)]
+            return [{"CUDA_VISIBLE_DEVICES": ",".join(str(i % gpus) for i in place)} for place in places]
+    return [{} for _ in range(workers)]

@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from scaler.execution.executors.executor import Failure, OnEpoch, Outcome, TrainingFailedError, attempt
 from scaler.execution.executors.processes import end_with_parent
-from scaler.execution.executors.training import Training
+from scaler.execution.executors.training import SharedTraining
 from scaler.execution.protocol import TrialSpec
 from scaler.training.recipe import Evaluation
 
@@ -32,14 +32,6 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at what the processes tell.
 PAUSE = 0.1
-
-
-class SharedTraining(Training, Protocol):
-    """A unit of work that several processes can do together."""
-
-    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch, *, seat: Seat | None = None) -> list[Evaluation]:
-        """Train alone, or in this seat; the evaluations are the first one's."""
-        ...
 
 
 @dataclass(frozen=True)
