@@ -84,7 +84,7 @@ class Trial:
         """What so many trainings do at once."""
         context: Any = multiprocessing.get_context("spawn")
         start, told = context.Barrier(count), context.SimpleQueue()
-        spawn(_train, (self, start, told), count)
+        spawn(_train, (self, start, told), count)  # type: ignore[no-untyped-call]
         loads = [told.get() for _ in range(count)]
         fitted = all(load.speed for load in loads)
         return Load(sum(load.speed for load in loads) if fitted else 0.0, max(load.memory for load in loads))

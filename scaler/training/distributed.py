@@ -81,7 +81,7 @@ class Group:
         if device.torch.type == "cpu":
             _share_norms(network)
         else:
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         return DistributedDataParallel(network, device_ids=device.indices or None)
 
     def total(self, values: Tensor) -> Tensor:

@@ -49,9 +49,10 @@ Rows = list[dict[str, object]]
 
 def row(what: str, executor: str, of: str, measure: str, value: float, unit: str) -> dict[str, object]:
     """A row of the table, printed as it comes."""
-    found = {"what": what, "executor": executor, "of": of, "measure": measure, "value": f"{value:.4g}"}
-    print(found | {"unit": unit}, flush=True)
-    return found | {"unit": unit}
+    shown = float(f"{value:.4g}")
+    found = {"what": what, "executor": executor, "of": of, "measure": measure, "value": shown, "unit": unit}
+    print(found, flush=True)
+    return found
 
 
 # --- trainings that do nothing ---------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import os
 import signal
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,10 @@ class Disturbed:
         return self.training(spec, after, seat=seat)
 
 
+def gone(pid: int) -> bool:
+    return not lives(pid)
+
+
 @pytest.mark.parametrize(
     "worker",
     [pytest.param(False, id="one rank"), pytest.param(True, id="the worker", marks=pytest.mark.slow)],
@@ -122,7 +127,7 @@ def test_a_killed_process_costs_what_came_after_the_last_epoch(
     assert (tmp_path / "epochs").read_text().split() == [str(epoch + 1) for epoch in range(EPOCHS)]
     for rank in range(2):
         pid = int((tmp_path / f"pid-{rank}").read_text())
-        wait_for(lambda pid=pid: not lives(pid))
+        wait_for(partial(gone, pid))
 
 
 def test_what_no_second_try_mends_is_told_as_it_is(tmp_path: Path) -> None:

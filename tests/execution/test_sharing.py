@@ -37,7 +37,8 @@ def probe(busy: float, memory: float, tried: list[int]) -> Callable[[int], Load]
 def test_as_many_as_pay_and_as_fit(busy: float, memory: float, most: int, expected: Sharing) -> None:
     tried: list[int] = []
     found = sharing(probe(busy, memory, tried), most)
-    assert (found.places, found.pace) == (expected.places, pytest.approx(expected.pace))
+    assert found.places == expected.places
+    assert found.pace == pytest.approx(expected.pace)
     # No trial was begun that could not fit.
     assert all(count <= most and count * memory <= 0.8 for count in tried)
 
@@ -48,6 +49,7 @@ def test_trainings_that_do_not_fit_together_stay_alone() -> None:
     assert sharing(lambda count: Load(0.0, 1.0), 16) == Sharing(1, 1.0)
 
 
+@pytest.mark.slow
 def test_a_trial_counts_the_steps_of_processes_at_once() -> None:
     trial = Trial(small(base("resnet-20"), 8), Recipe(batch_size=8), Device())
     load = trial(2)

@@ -63,7 +63,8 @@ class ManyDevices:
         reader, writer = multiprocessing.get_context("spawn").Pipe(duplex=False)
         with reader, tempfile.TemporaryDirectory(prefix="scaler-") as folder:
             seats = [Seat(rank, self.devices, Path(folder) / "meeting") for rank in range(self.devices)]
-            processes = spawn(_train, (self.training, spec, seats, writer), self.devices, join=False)
+            work = (self.training, spec, seats, writer)
+            processes = spawn(_train, work, self.devices, join=False)  # type: ignore[no-untyped-call]
             writer.close()
             outcome = _followed(processes, reader, on_epoch)
         if isinstance(outcome, Failure):
