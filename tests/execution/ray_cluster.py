@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,11 +24,15 @@ def nodes(count: int) -> Iterator[Any]:
 
     impatient = services.get_node
     services.get_node = _patient(impatient)
-    # A node that answers late is not dead; one that is gone refuses to answer, which counts as before.
-    settings = {"health_check_timeout_ms": PATIENCE * 1000}
+    settings = {
+        # A node that answers late is not dead; one that is gone refuses to answer, which counts as before.
+        "health_check_timeout_ms": PATIENCE * 1000,
+        "agent_register_timeout_ms": PATIENCE * 1000,
+        "worker_register_timeout_seconds": PATIENCE,
+    }
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": settings}
     try:
-        cluster = Cluster(initialize_head=True, head_node_args=head)
+        cluster = Cluster(initialize_head=True, head_node_args={**head, **_ports()})
         try:
             for _ in range(count):
                 add_node(cluster)
@@ -40,7 +45,17 @@ def nodes(count: int) -> Iterator[Any]:
 
 def add_node(cluster: Any) -> None:
     """Add a node of one place, and wait until the cluster knows it."""
-    cluster._wait_for_node(cluster.add_node(wait=False, num_cpus=1), timeout=PATIENCE)
+    cluster._wait_for_node(cluster.add_node(wait=False, num_cpus=1, **_ports()), timeout=PATIENCE)
+
+
+def _ports() -> dict[str, int]:
+    """Ports for a node's agents. Those that choose their own must tell it within 15 seconds, or it dies."""
+    agents = ("metrics_agent", "metrics_export", "dashboard_agent_listen", "runtime_env_agent")
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in agents]
+        for one in sockets:
+            one.bind(("", 0))
+        return {f"{name}_port": one.getsockname()[1] for name, one in zip(agents, sockets, strict=True)}
 
 
 def _patient(get_node: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
