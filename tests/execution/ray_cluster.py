@@ -6,8 +6,9 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 #: Seconds that processes of a cluster get to start, or to answer.
 PATIENCE = 300
@@ -19,11 +20,8 @@ os.environ.setdefault("RAY_gcs_server_request_timeout_seconds", str(PATIENCE))
 @contextlib.contextmanager
 def nodes(count: int) -> Iterator[Any]:
     """A head without places, and so many nodes of one place each."""
-    from ray._private import services
     from ray.cluster_utils import Cluster
 
-    impatient = services.get_node
-    services.get_node = _patient(impatient)
     settings = {
         # A node that answers late is not dead; one that is gone refuses to answer, which counts as before.
         "health_check_timeout_ms": PATIENCE * 1000,
@@ -31,44 +29,54 @@ def nodes(count: int) -> Iterator[Any]:
         "worker_register_timeout_seconds": PATIENCE,
     }
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": settings}
-    try:
-        cluster = Cluster(initialize_head=True, head_node_args={**head, **_ports()})
+    with _patience():
+        cluster = Cluster(initialize_head=True, head_node_args={**head, "runtime_env_agent_port": _port()})
         try:
             for _ in range(count):
                 add_node(cluster)
             yield cluster
         finally:
             cluster.shutdown()
-    finally:
-        services.get_node = impatient
 
 
 def add_node(cluster: Any) -> None:
     """Add a node of one place, and wait until the cluster knows it."""
-    cluster._wait_for_node(cluster.add_node(wait=False, num_cpus=1, **_ports()), timeout=PATIENCE)
+    node = cluster.add_node(wait=False, num_cpus=1, runtime_env_agent_port=_port())
+    cluster._wait_for_node(node, timeout=PATIENCE)
 
 
-def _ports() -> dict[str, int]:
-    """Ports for a node's agents. Those that choose their own must tell it within 15 seconds, or it dies."""
-    agents = ("metrics_agent", "metrics_export", "dashboard_agent_listen", "runtime_env_agent")
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in agents]
-        for one in sockets:
-            one.bind(("", 0))
-        return {f"{name}_port": one.getsockname()[1] for name, one in zip(agents, sockets, strict=True)}
+def _port() -> int:
+    with socket.socket() as one:
+        one.bind(("", 0))
+        return int(one.getsockname()[1])
 
 
-def _patient(get_node: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
-    """What asks for a node that starts, and raises only after a time that a starved machine needs."""
+@contextlib.contextmanager
+def _patience() -> Iterator[None]:
+    """Mend two waits of Ray's that no setting reaches, 15 seconds of a node and 30 of who starts it.
 
-    def wait(gcs_address: str, node_id: str) -> Any:
+    A node aborts where its agents have not told their ports by then. Those of the dashboard, which nobody
+    looks at here, are told before it starts to be none, as an agent without a dashboard does.
+    """
+    from ray import _raylet
+    from ray._private import node, services
+
+    start, look = node.Node.start_raylet, services.get_node
+
+    def start_raylet(self: Any, *arguments: Any, **more: Any) -> None:
+        for name in ("DASHBOARD_AGENT_LISTEN", "METRICS_AGENT", "METRICS_EXPORT"):
+            _raylet.persist_port(self._session_dir, self._node_id, getattr(_raylet, f"{name}_PORT_NAME"), -1)
+        start(self, *arguments, **more)
+
+    def get_node(gcs_address: str, node_id: str) -> Any:
         end = time.monotonic() + PATIENCE
         while True:
             try:
-                return get_node(gcs_address, node_id)
+                return look(gcs_address, node_id)
             except RuntimeError:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.1)
 
-    return wait
+    with patch.object(node.Node, "start_raylet", start_raylet), patch.object(services, "get_node", get_node):
+        yield
