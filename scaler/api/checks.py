@@ -20,8 +20,6 @@ _LONGEST_FILE = 200
 MOST_WORKERS = 512
 #: Seeds are numbers that every library takes.
 LARGEST_SEED = 2**63 - 1
-#: The least part of a GPU that a training may take.
-LEAST_GPU = 0.01
 
 
 def check(
@@ -54,9 +52,7 @@ def check(
         _check_folder("SCALER_CACHE", directory())
 
 
-def check_numbers(
-    *, seed: int, seeds: int | None, workers: int | None, gpus_per_training: float, se: float | None = None
-) -> None:
+def check_numbers(*, seed: int, seeds: int | None, workers: int | None, se: float | None = None) -> None:
     """Refuse numbers that mean nothing.
 
     Raises:
@@ -66,7 +62,6 @@ def check_numbers(
         ("--seed", seed, 0, LARGEST_SEED),
         ("--seeds", seeds, 1, math.inf),
         ("--workers", workers, 1, MOST_WORKERS),
-        ("--gpus-per-training", gpus_per_training, LEAST_GPU, 1),
         ("--se", se, 1, math.inf),
     )
     for option, value, low, high in known:

@@ -33,7 +33,8 @@ def settings_of(
     time_budget: str | float | None,
     engine: str,
     ray_address: str | None,
-    gpus_per_training: float,
+    gpus_per_training: float | None,
+    checkpoints: str | None,
 ) -> Settings:
     """What a user sets beside the search space.
 
@@ -42,9 +43,9 @@ def settings_of(
     """
     from scaler.search.workload import Settings
 
-    check_numbers(seed=seed, seeds=seeds, workers=workers, gpus_per_training=gpus_per_training)
+    check_numbers(seed=seed, seeds=seeds, workers=workers)
     root = None if data_root is None else Path(data_root)
-    where = _engine(engine, ray_address, gpus_per_training)
+    where = _engine(engine, ray_address, gpus_per_training, checkpoints)
     return Settings(root, skip_unreadable, seed, device, workers, _seconds(time_budget), where)
 
 
@@ -57,13 +58,15 @@ def _seconds(time: str | float | None) -> float | None:
         raise UserError(f"--time-budget: {error}") from error
 
 
-def _engine(name: str, ray_address: str | None, gpus_per_training: float) -> Engine:
+def _engine(
+    name: str, ray_address: str | None, gpus_per_training: float | None, checkpoints: str | None
+) -> Engine:
     from scaler.execution.executors.engine import Engine
 
     known: tuple[Literal["local"], Literal["ray"]] = ("local", "ray")
     for engine in known:
         if engine == name:
-            return Engine(engine, ray_address, gpus_per_training)
+            return Engine(engine, ray_address, gpus_per_training, checkpoints)
     raise UserError(f"--engine {name!r} is no engine: write local or ray")
 
 

@@ -49,7 +49,8 @@ def scale(
     workers: int | None = None,
     engine: str = "local",
     ray_address: str | None = None,
-    gpus_per_training: float = 1.0,
+    gpus_per_training: float | None = None,
+    checkpoints: str | None = None,
     storage: str | None = None,
     results: str | Path = "results",
     name: str | None = None,
@@ -85,6 +86,7 @@ def scale(
         engine=engine,
         ray_address=ray_address,
         gpus_per_training=gpus_per_training,
+        checkpoints=checkpoints,
     )
     checks.check(device=device, name=name, storage=storage, results=Path(results), engine=settings.engine)
     source = _Source(

@@ -43,7 +43,8 @@ def search(
     workers: int | None = None,
     engine: str = "local",
     ray_address: str | None = None,
-    gpus_per_training: float = 1.0,
+    gpus_per_training: float | None = None,
+    checkpoints: str | None = None,
     storage: str | None = None,
     results: str | Path = "results",
     name: str | None = None,
@@ -62,7 +63,7 @@ def search(
     from scaler.report.console import Output
     from scaler.scaling.budget import parse_factor
 
-    checks.check_numbers(seed=seed, seeds=seeds, workers=workers, gpus_per_training=gpus_per_training, se=se)
+    checks.check_numbers(seed=seed, seeds=seeds, workers=workers, se=se)
     asked = _space(space).override(
         base=base,
         budget=budget,
@@ -88,6 +89,7 @@ def search(
         engine=engine,
         ray_address=ray_address,
         gpus_per_training=gpus_per_training,
+        checkpoints=checkpoints,
     )
     checks.check(device=device, name=name, storage=storage, results=Path(results), engine=settings.engine)
     output = Output(quiet=quiet)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from scaler.api.checks import LARGEST_SEED, LEAST_GPU, MOST_WORKERS
+from scaler.api.checks import LARGEST_SEED, MOST_WORKERS
 from scaler.errors import UserError
 from scaler.scaling.budget import parse_seconds
 
@@ -197,14 +197,23 @@ RayAddress = Annotated[
     ),
 ]
 GpusPerTraining = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--gpus-per-training",
-        metavar="PART",
-        min=LEAST_GPU,
-        max=1.0,
+        metavar="PART|N",
         callback=finite,
-        help="Part of a GPU that a training takes on Ray: with 0.25, four share one.",
+        help="0.25: four trainings share a GPU; 2: each training runs on two devices (processes, on a CPU). "
+        "Default: one device, or as many trainings on a GPU as pay.",
+        rich_help_panel=_MACHINE,
+    ),
+]
+Checkpoints = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoints",
+        metavar="URL",
+        help="Where Ray nodes that do not see the results keep checkpoints, e.g. s3://bucket/folder; "
+        "default: with the leader.",
         rich_help_panel=_MACHINE,
     ),
 ]

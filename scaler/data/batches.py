@@ -97,7 +97,13 @@ class Batches:
         return min(len(self._rows), len(self) * self.batch_size)
 
     def epoch(
-        self, seed: int, epoch: int, *, flip: bool = True, shift: float = 0.125
+        self,
+        seed: int,
+        epoch: int,
+        *,
+        flip: bool = True,
+        shift: float = 0.125,
+        part: slice = slice(None),
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Training batches of one epoch, which depend on the seed and the epoch's number alone.
 
@@ -109,6 +115,7 @@ class Batches:
             epoch: number from 0.
             flip: mirror half of the images.
             shift: largest shift of the crop as a part of the resolution; the border is reflected.
+            part: of every batch that is wanted, where others take the rest.
 
         Yields:
             Images ``float32 [B, 3, R, R]`` (channels last, normalised) and labels ``int64 [B]``.
@@ -119,7 +126,8 @@ class Batches:
         mirrored = (torch.rand(count, generator=generator) < 0.5) & flip
         moves = (torch.rand(count, 2, generator=generator) * 2 - 1) * shift * side
         offsets = moves.round().long()
-        for batch in torch.split(order[: self.images], self.batch_size):
+        for whole in torch.split(order[: self.images], self.batch_size):
+            batch = whole[part]
             vertical = _reflected(offsets[batch, 0], side)
             horizontal = _reflected(offsets[batch, 1], side)
             horizontal = torch.where(mirrored[batch, None], horizontal.flip(1), horizontal)

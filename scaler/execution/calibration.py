@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -23,30 +23,53 @@ def flops_per_second(specs: Sequence[NetworkSpec], recipe: Recipe, device: Devic
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        seconds = sum(min(_steps(spec, recipe, device)) for spec in specs)
+        seconds = sum(_quickest(steps(spec, recipe, device), device) for spec in specs)
     finally:
         torch.set_num_threads(threads)
     return sum(training_flops(cost(spec).flops, recipe.batch_size) for spec in specs) / seconds
 
 
-def _steps(spec: NetworkSpec, recipe: Recipe, device: Device) -> list[float]:
-    """Seconds of whole training steps, as the trainer does them; the first, which warms up, is left out."""
+def steps(spec: NetworkSpec, recipe: Recipe, device: Device) -> Callable[[], None]:
+    """What does a whole training step, as the trainer does it, each time it is called."""
     keep_memory()
     network = device.place(fresh(spec, 0)).train()
     descent = optimiser(network, recipe)
     shape = (recipe.batch_size, 3, spec.resolution, spec.resolution)
     images = torch.rand(shape, device=device.torch).to(memory_format=torch.channels_last)
     labels = torch.zeros(recipe.batch_size, dtype=torch.long, device=device.torch)
+
+    def again() -> None:
+        float(step(network, descent, images, labels, recipe, device))
+
+    return again
+
+
+def _quickest(step: Callable[[], None], device: Device) -> float:
+    """Seconds of the quickest of some steps; the first, which warms up, is left out."""
     # What other programs take of a core comes and goes: the processor's time is what is left of it.
     clock = time.process_time if device.torch.type == "cpu" else time.perf_counter
-    seconds = []
-    for _ in range(STEPS + 1):
+    step()
+    found = []
+    for _ in range(STEPS):
         started = clock()
-        float(step(network, descent, images, labels, recipe, device))
-        seconds.append(clock() - started)
-    return seconds[1:]
+        step()
+        found.append(clock() - started)
+    return min(found)
 
 
-def default_workers(device: Device) -> int:
-    """One process per core on a CPU, one per GPU."""
-    return cores() if device.torch.type == "cpu" else max(1, torch.cuda.device_count())
+def devices(device: Device) -> int:
+    """Cores that this process may use, or GPUs."""
+    return cores() if device.torch.type == "cpu" else torch.cuda.device_count()
+
+
+def places(device: Device, share: float) -> int:
+    """How many trainings this machine has room for, each on one thread or on its share of the GPUs.
+
+    Args:
+        device: that they run on.
+        share: devices of each; a part of a GPU is shared with others. 0 places are too few for one.
+    """
+    there = devices(device)
+    if share < 1:
+        return there if device.torch.type == "cpu" else there * int(1 / share + 1e-9)
+    return there // int(share)

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from scaler.scaling.shares import Shares
 
-State = Literal["complete", "diverged", "failed"]
+State = Literal["complete", "diverged", "too large"]
 
 
 @dataclass(frozen=True, order=True)
@@ -30,7 +30,8 @@ class Observation:
 
     ``images``, ``train_flops`` and ``seconds`` count from the start of that training, so what a search
     spent is the sum over (candidate, seed index) of the largest rung's. A training reports every rung
-    that it passes, also those it was not asked for. One that diverged has accuracy 0 and loss NaN.
+    that it passes, also those it was not asked for. One that diverged, or that was too large for the memory,
+    has accuracy 0 and loss NaN. ``micro_batch`` is as in an evaluation.
     """
 
     candidate: int
@@ -43,6 +44,7 @@ class Observation:
     loss: float
     seconds: float
     state: State = "complete"
+    micro_batch: int = 0
 
 
 @dataclass(frozen=True)

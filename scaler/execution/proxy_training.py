@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scaler.data.dataset import DataSet
 from scaler.data.request import DataRequest
@@ -15,6 +17,9 @@ from scaler.execution.protocol import TrialSpec
 from scaler.networks.spec import NetworkSpec
 from scaler.seeds import derive
 from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds
+
+if TYPE_CHECKING:
+    from scaler.training.distributed import Seat
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,19 @@ class ProxyTraining:
     fingerprint: str
     on_test: bool = False
 
-    def __call__(self, spec: TrialSpec, on_epoch: Callable[[int], None] | None = None) -> list[Evaluation]:
+    def __call__(
+        self,
+        spec: TrialSpec,
+        on_epoch: Callable[[int], None] | None = None,
+        *,
+        seat: Seat | None = None,
+    ) -> list[Evaluation]:
         """One evaluation for every rung up to the spec's.
+
+        Args:
+            spec: what is trained.
+            on_epoch: told of the epochs done.
+            seat: of this process among those that train it together.
 
         Raises:
             UserError: this machine has other data than the run.
@@ -54,23 +70,27 @@ class ProxyTraining:
         import torch
 
         from scaler.training.device import resolve
+        from scaler.training.distributed import ALONE, joined
         from scaler.training.trainer import train
 
         # Sums in another order differ in the last bits: one thread, whatever the number of workers.
         torch.set_num_threads(1)
-        data, device = self._data(), resolve(self.device)
+        data = self._data()
         network, stops = self.networks[spec.candidate], self.rungs[: spec.rung + 1]
-        evaluations = train(
-            network,
-            self.recipe,
-            data,
-            self.seeds(spec),
-            stops=stops,
-            device=device,
-            checkpoint=self.checkpoint(spec),
-            on_epoch=on_epoch,
-        )
-        if self.on_test and stops[-1] == self.rungs[-1] and not evaluations[-1].diverged:
+        where = joined(seat, self.device) if seat else nullcontext((ALONE, resolve(self.device)))
+        with where as (group, device):
+            evaluations = train(
+                network,
+                self.recipe,
+                data,
+                self.seeds(spec),
+                stops=stops,
+                device=device,
+                checkpoint=self.checkpoint(spec),
+                on_epoch=on_epoch,
+                group=group,
+            )
+        if self.on_test and group.leads and stops[-1] == self.rungs[-1] and not evaluations[-1].ended:
             evaluations[-1] = self._tested(spec, data, evaluations[-1])
         return evaluations
 

@@ -107,12 +107,12 @@ def _told(asked: Iterable[TrialSpec], known: Known) -> list[Observation]:
 
 
 def _answer(spec: TrialSpec, known: Known) -> Observation | None:
-    """What is known of a spec. A training that diverged is not run again: it stands for its later rungs."""
+    """What is known of a spec. A training that came to its end early stands for its later rungs."""
     if spec in known:
         return known[spec]
     for rung in range(spec.rung):
         earlier = known.get(replace(spec, rung=rung))
-        if earlier is not None and earlier.state == "diverged":
+        if earlier is not None and earlier.state != "complete":
             return replace(earlier, rung=spec.rung)
     return None
 

@@ -27,6 +27,7 @@ COLUMNS = (
     "loss",
     "seconds",
     "state",
+    "micro_batch",
 )
 
 #: Formats of the float columns; accuracies are quotients of small numbers, so that six digits order them.
@@ -38,15 +39,15 @@ def observe(spec: TrialSpec, evaluations: Sequence[Evaluation]) -> list[Observat
 
     Args:
         spec: what was trained.
-        evaluations: one for every rung from the first, ascending. A training that diverged may end
-            early: the last one then stands for the rungs that it did not reach.
+        evaluations: one for every rung from the first, ascending. A training that diverged, or was too
+            large, may end early: the last one then stands for the rungs that it did not reach.
 
     Raises:
         ValueError: there are too few or too many of them.
     """
     rungs = spec.rung + 1
     filled = list(evaluations)
-    if filled and filled[-1].diverged:
+    if filled and filled[-1].ended:
         filled += [filled[-1]] * (rungs - len(filled))
     if len(filled) != rungs:
         raise ValueError(
@@ -56,6 +57,7 @@ def observe(spec: TrialSpec, evaluations: Sequence[Evaluation]) -> list[Observat
 
 
 def _observation(spec: TrialSpec, evaluation: Evaluation) -> Observation:
+    ended = evaluation.ended
     return Observation(
         candidate=spec.candidate,
         seed_index=spec.seed_index,
@@ -63,10 +65,11 @@ def _observation(spec: TrialSpec, evaluation: Evaluation) -> Observation:
         epochs=evaluation.epochs,
         images=evaluation.images,
         train_flops=evaluation.train_flops,
-        accuracy=0.0 if evaluation.diverged else evaluation.accuracy,
-        loss=math.nan if evaluation.diverged else evaluation.loss,
+        accuracy=0.0 if ended else evaluation.accuracy,
+        loss=math.nan if ended else evaluation.loss,
         seconds=evaluation.seconds,
-        state="diverged" if evaluation.diverged else "complete",
+        state="too large" if evaluation.too_large else "diverged" if ended else "complete",
+        micro_batch=evaluation.micro_batch,
     )
 
 

@@ -43,8 +43,11 @@ class Difference:
 
 
 def accuracies(trials: pd.DataFrame) -> dict[tuple[int, int], float]:
-    """Accuracy at the end of every training of a scaling's ``trials.csv``, by (training, seed index)."""
-    last = trials[trials["rung"] == trials["rung"].max()]
+    """Accuracy at the end of every training of a scaling's ``trials.csv``, by (training, seed index).
+
+    Those that memory was too short for are left out.
+    """
+    last = trials[(trials["rung"] == trials["rung"].max()) & (trials["state"] != "too large")]
     keys = zip(last["candidate"].astype(int), last["seed_index"].astype(int), strict=True)
     return dict(zip(keys, last["accuracy"].fillna(0.0).astype(float), strict=True))
 

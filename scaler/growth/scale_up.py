@@ -223,12 +223,13 @@ def curve_rows(scale_up: ScaleUp, seen: Sequence[Observation]) -> list[dict[str,
     """The rows of ``curve.csv``: a row per network; accuracies are those of the proxies on the test part.
 
     ``alpha, beta, gamma`` are the policy's coefficients. The standard error is over seeds; it is missing
-    for one seed, and a training that diverged counts as the chance that it had: nothing. ``training`` is
+    for one seed, and a training that diverged counts as the chance that it had: nothing. One that memory was
+    too short for does not count. ``training`` is
     the candidate of ``trials.csv``: networks that have the same proxy share one.
     """
     rows = []
     for network in scale_up.networks:
-        accuracies = [o.accuracy for o in seen if o.candidate == network.training]
+        accuracies = [o.accuracy for o in seen if o.candidate == network.training and o.state != "too large"]
         found = scale_up.policies[network.policy].native
         native: NetworkSpec = network.native.spec
         rows.append(

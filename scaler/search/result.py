@@ -88,7 +88,7 @@ class SearchResult:
         seeds_needed, more_flops: to show the lead, as in ``Selection``.
         metric: what was compared.
         scores: every candidate that was trained, best first.
-        diverged: networks that diverged with any seed.
+        diverged: networks that diverged, or were too large for the memory, with any seed.
         law: what it says beyond the choice.
         proxy: what stood in for the base.
         space: what was searched.

@@ -11,6 +11,7 @@ from typing import Any
 
 from scaler.data.dataset import DataSet
 from scaler.data.request import DataRequest
+from scaler.errors import UserError
 from scaler.execution.executors.engine import Engine, start
 from scaler.execution.executors.executor import Executor
 from scaler.execution.plan import Course, Plan, plan_of, seconds, simulated_course, work
@@ -161,6 +162,10 @@ def workload(
         )
 
     found = planned(space)
+    settings, pace = shared(settings, networks, space.recipe, settings.time_budget or found.seconds)
+    if settings is not found.settings:
+        rate, workers = rate * pace, workers_of(settings)
+        found = planned(space)
     # A second look, because rounding to batches and rungs is coarse.
     for _ in range(2 if fit else 0):
         assert fit is not None
@@ -188,11 +193,11 @@ def judged_images(space: Space, data: DataSet, *, on_test: bool) -> int:
 
 
 def speed_of(specs: Sequence[NetworkSpec], recipe: Recipe, settings: Settings) -> float:
-    """Training FLOPs a second of one worker on these networks."""
+    """Training FLOPs a second of one worker, on all of its devices, on these networks."""
     from scaler.execution.calibration import flops_per_second
     from scaler.training.device import resolve
 
-    return flops_per_second(specs, recipe, resolve(settings.device))
+    return flops_per_second(specs, recipe, resolve(settings.device)) * settings.engine.devices
 
 
 def most_at_once(settings: Settings) -> int:
@@ -206,8 +211,43 @@ def most_at_once(settings: Settings) -> int:
 
 
 def workers_of(settings: Settings) -> int:
-    """How many processes train at the same time."""
-    from scaler.execution.calibration import default_workers
+    """How many trainings run at the same time; on CPUs never more than there are cores for.
+
+    Raises:
+        UserError: this machine has too few devices for one.
+    """
+    from scaler.execution.calibration import devices, places
     from scaler.training.device import resolve
 
-    return settings.workers or default_workers(resolve(settings.device))
+    device, share = resolve(settings.device), settings.engine.share
+    there = places(device, share)
+    if settings.engine.name == "ray":
+        return settings.workers or max(1, there)
+    if there == 0:
+        kind = "cores" if device.torch.type == "cpu" else "GPUs"
+        raise UserError(
+            f"--gpus-per-training {share:g} takes more than the {devices(device)} {kind} of this machine: "
+            "choose fewer, or machines together (--engine ray)."
+        )
+    return min(settings.workers or there, there) if device.torch.type == "cpu" else settings.workers or there
+
+
+def shared(
+    settings: Settings, networks: tuple[NetworkSpec, ...], recipe: Recipe, seconds: float
+) -> tuple[Settings, float]:
+    """Settings in which as many trainings share a GPU as pay, and the pace of each of them.
+
+    Nothing is tried where there is no GPU, where the user said how many share one, or where the trainings
+    take little longer than a trial.
+    """
+    from scaler.cost.network_cost import cost
+    from scaler.execution.sharing import LEAST_SECONDS, Trial, sharing
+    from scaler.training.device import cores, resolve
+
+    device, engine = resolve(settings.device), settings.engine
+    asked = settings.workers or engine.gpus_per_training
+    if device.torch.type == "cpu" or asked or seconds < LEAST_SECONDS:
+        return settings, 1.0
+    heaviest = max(networks, key=lambda network: cost(network).activations)
+    found = sharing(Trial(heaviest, recipe, device), cores() // workers_of(settings))
+    return replace(settings, engine=replace(engine, gpus_per_training=1 / found.places)), found.pace

@@ -27,6 +27,7 @@ class Checkpoint:
         averaged: state dict of their average, which is what is evaluated.
         optimiser: state dict.
         evaluations: made so far.
+        parts: of a batch that memory has room for one of.
     """
 
     training: str
@@ -37,6 +38,7 @@ class Checkpoint:
     averaged: dict[str, Tensor]
     optimiser: dict[str, Any]
     evaluations: tuple[Evaluation, ...]
+    parts: int = 1
 
 
 def save(checkpoint: Checkpoint, file: Path) -> None:

@@ -75,6 +75,10 @@ class Evaluation:
         loss: mean cross-entropy without smoothing, in nats; NaN where the training diverged.
         seconds: time spent training and evaluating.
         diverged: the loss became infinite or NaN; the training stopped there.
+        micro_batch: images that went through the network at a time, where memory was too short for the
+            recipe's batch: gradients are still those of a whole one, the norms' statistics are these images'.
+            0 is the whole batch.
+        too_large: memory was too short for the smallest micro-batch; the training stopped there.
     """
 
     epochs: int
@@ -84,6 +88,13 @@ class Evaluation:
     loss: float
     seconds: float
     diverged: bool = False
+    micro_batch: int = 0
+    too_large: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the training stopped there for good, short of its last epoch."""
+        return self.diverged or self.too_large
 
 
 #: A training step costs a forward pass, and a backward pass of twice its FLOPs.

@@ -22,6 +22,7 @@ from scaler.seeds import derive
 from scaler.training import checkpoint as files
 from scaler.training.checkpoint import Checkpoint
 from scaler.training.device import Device, keep_memory
+from scaler.training.distributed import ALONE, Group
 from scaler.training.optimiser import optimiser
 from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds, training_flops
 from scaler.training.schedule import averaging, learning_rate
@@ -36,6 +37,10 @@ STATISTICS_IMAGES = 1024
 #: Gradients are scaled down to this norm: a spike in a short, steep warm-up must not end a training.
 GRADIENT_NORM = 5.0
 
+#: A batch that memory has no room for is halved down to this many images; norms whose statistics are those of
+#: fewer cost accuracy (Wu & He 2018, arXiv 1803.08494, figure 1).
+LEAST_MICRO_BATCH = 8
+
 
 def train(
     spec: NetworkSpec,
@@ -47,6 +52,7 @@ def train(
     device: Device,
     checkpoint: Path | None = None,
     on_epoch: Callable[[int], None] | None = None,
+    group: Group = ALONE,
 ) -> list[Evaluation]:
     """Train a network, or go on where its checkpoint stands, and evaluate it on validation images.
 
@@ -65,27 +71,29 @@ def train(
         checkpoint: file to go on from if it is one of this training, written after every epoch. A damaged
             one, or another training's, is passed over.
         on_epoch: called after every epoch, once its checkpoint is written, with the epochs done.
+        group: the processes that train it together, of which the first writes and tells.
 
     Returns:
-        One evaluation for each stop. From where a training diverges on, they all are the one that
-        says so.
+        One evaluation for each stop. From where a training diverges, or is too large for the memory, they
+        all are the one that says so.
 
     Raises:
         MachineError: the checkpoint cannot be written.
+        UserError: a batch has no equal parts for the processes.
     """
-    training = Training(spec, recipe, data, seeds, device)
+    training = Training(spec, recipe, data, seeds, device, group)
     saved = files.load_if_whole(checkpoint) if checkpoint is not None else None
     if saved is not None:
         training.resume(saved, stops)
     for stop in stops:
         while training.passed(stop) is None:
-            if training.epochs < stop and not training.diverged:
+            if training.epochs < stop and not training.ended:
                 training.epoch()
-            if training.epochs == stop or training.diverged:
+            if training.epochs == stop or training.ended:
                 training.evaluate()
-            if checkpoint is not None:
+            if checkpoint is not None and group.leads:
                 files.save(training.checkpoint(), checkpoint)
-            if on_epoch is not None:
+            if on_epoch is not None and group.leads:
                 on_epoch(training.epochs)
     return [evaluation for stop in stops if (evaluation := training.passed(stop)) is not None]
 
@@ -131,8 +139,10 @@ def evaluate(
     return _evaluate(network, _evaluated(data.part(part, resolution), images, normalise, device), device)
 
 
-def _evaluated(part: Part, images: int, normalise: Normalisation, device: Device) -> Batches:
-    rows = subset(part.labels, images, EVALUATION_SUBSET)
+def _evaluated(
+    part: Part, images: int, normalise: Normalisation, device: Device, group: Group = ALONE
+) -> Batches:
+    rows = subset(part.labels, images, EVALUATION_SUBSET)[group.part]
     return Batches(part, EVALUATION_BATCH, normalise, device.torch, rows)
 
 
@@ -158,7 +168,9 @@ def measure_statistics(network: nn.Module, batches: Batches, device: Device) -> 
         norm.momentum = momentum
 
 
-def _evaluate(network: nn.Module, batches: Batches, device: Device) -> tuple[float, float]:
+def _evaluate(
+    network: nn.Module, batches: Batches, device: Device, group: Group = ALONE
+) -> tuple[float, float]:
     network.eval()
     right, loss, count = 0, 0.0, 0
     with torch.inference_mode():
@@ -169,6 +181,8 @@ def _evaluate(network: nn.Module, batches: Batches, device: Device) -> tuple[flo
             right += int((scores.argmax(1) == labels).sum())
             loss += float(functional.cross_entropy(scores, labels, reduction="sum"))
             count += len(labels)
+    sums = torch.tensor([right, loss, count], dtype=torch.float64, device=device.torch)
+    right, loss, count = group.total(sums).tolist()
     return right / count, loss / count
 
 
@@ -181,65 +195,124 @@ def step(
     device: Device,
 ) -> Tensor:
     """One training step on a batch; the loss before it."""
-    with device.autocast():
-        scores = network(images)
-    loss = functional.cross_entropy(scores.float(), labels, label_smoothing=recipe.label_smoothing)
-    torch.autograd.backward(loss)
+    loss = gradients(network, images, labels, recipe, device)
+    descend(network, descent)
+    return loss
+
+
+def gradients(
+    network: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, device: Device, parts: int = 1
+) -> Tensor:
+    """Add a batch's gradients to the network's, from one of so many parts after the other; the loss."""
+    total = torch.zeros((), device=device.torch)
+    for some, targets in zip(images.chunk(parts), labels.chunk(parts), strict=True):
+        with device.autocast():
+            scores = network(some)
+        loss = functional.cross_entropy(scores.float(), targets, label_smoothing=recipe.label_smoothing)
+        loss = loss * (len(targets) / len(labels))
+        torch.autograd.backward(loss)
+        total += loss.detach()
+    return total
+
+
+def descend(network: nn.Module, descent: torch.optim.Optimizer) -> None:
+    """One step of the optimiser by the gradients that are there."""
     nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM, foreach=True)
     descent.step()
     descent.zero_grad(set_to_none=True)
-    return loss.detach()
 
 
 class Training:
     """A training in progress; :func:`train` drives it from stop to stop."""
 
     def __init__(
-        self, spec: NetworkSpec, recipe: Recipe, data: DataSet, seeds: TrainingSeeds, device: Device
+        self,
+        spec: NetworkSpec,
+        recipe: Recipe,
+        data: DataSet,
+        seeds: TrainingSeeds,
+        device: Device,
+        group: Group = ALONE,
     ) -> None:
         self.spec = prepared(spec, recipe, data)
-        self.recipe, self.seeds, self.device = recipe, seeds, device
+        self.recipe, self.seeds, self.device, self.group = recipe, seeds, device, group
         self.name = _fingerprint(self.spec, recipe, data, seeds)
         keep_memory()
         self.network = device.place(fresh(self.spec, seeds.weights))
         self.averaged = copy.deepcopy(self.network)
+        self.parallel = group.parallel(self.network, device)
         self.optimiser = optimiser(self.network, recipe)
         part = data.part("train", self.spec.resolution)
         rows = subset(part.labels, recipe.images, derive(seeds.order, "subset"))
         normalise = normalisation(part)
         self.batches = Batches(part, recipe.batch_size, normalise, device.torch, rows)
+        group.check(min(len(rows), recipe.batch_size))
         self.statistics = _evaluated(part, STATISTICS_IMAGES, normalise, device)
         validation = data.part("validation", self.spec.resolution)
-        self.validation = _evaluated(validation, recipe.validation_images, normalise, device)
+        self.validation = _evaluated(validation, recipe.validation_images, normalise, device, group)
         self.epochs, self.images, self.seconds = 0, 0, 0.0
-        self.diverged = False
+        self.parts = 1
+        self.diverged = self.too_large = False
         self.evaluations: list[Evaluation] = []
+
+    @property
+    def ended(self) -> bool:
+        """Whether it cannot go on."""
+        return self.diverged or self.too_large
 
     def passed(self, stop: int) -> Evaluation | None:
         """The evaluation that stands for a stop, if the training has come so far."""
         for evaluation in self.evaluations:
-            if evaluation.epochs == stop or (evaluation.diverged and evaluation.epochs < stop):
+            if evaluation.epochs == stop or (evaluation.ended and evaluation.epochs < stop):
                 return evaluation
         return None
 
     def epoch(self) -> None:
-        """One pass over the training images."""
+        """One pass over the training images, as far as memory suffices."""
         started = time.perf_counter()
+        self.network.train()
+        seed = derive(self.seeds.weights, "dropout", self.epochs) + self.group.rank
+        with torch.random.fork_rng(devices=self.device.indices):
+            torch.manual_seed(seed)
+            try:
+                total = self._steps()
+            except torch.OutOfMemoryError:
+                self.too_large = True
+            else:
+                self.epochs += 1
+                self.diverged = not math.isfinite(float(self.group.total(total)))
+        self.seconds += time.perf_counter() - started
+
+    def _steps(self) -> Tensor:
+        """The steps of an epoch; the sum of the losses before them."""
         steps = len(self.batches)
         total = torch.zeros((), device=self.device.torch)
-        self.network.train()
-        with torch.random.fork_rng(devices=self.device.indices):
-            torch.manual_seed(derive(self.seeds.weights, "dropout", self.epochs))
-            for index, (images, labels) in enumerate(self._batches()):
-                rate = learning_rate(self.recipe, self.epochs * steps + index, self.recipe.epochs * steps)
-                for group in self.optimiser.param_groups:
-                    group["lr"] = rate
-                total += step(self.network, self.optimiser, images, labels, self.recipe, self.device)
-                self._average(averaging(self.recipe, rate, steps))
-                self.images += len(labels)
-        self.epochs += 1
-        self.diverged = not math.isfinite(float(total))
-        self.seconds += time.perf_counter() - started
+        for index, (images, labels) in enumerate(self._batches()):
+            rate = learning_rate(self.recipe, self.epochs * steps + index, self.recipe.epochs * steps)
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate
+            total += self._gradients(images, labels)
+            descend(self.network, self.optimiser)
+            self._average(averaging(self.recipe, rate, steps))
+            self.images += len(labels) * self.group.size
+        return total
+
+    def _gradients(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Gradients of a batch; where memory is too short for its parts, of parts half as large.
+
+        Raises:
+            torch.OutOfMemoryError: it is too short for the smallest, or for a process's part among others,
+                which wait for it.
+        """
+        while True:
+            try:
+                return gradients(self.parallel, images, labels, self.recipe, self.device, self.parts)
+            except torch.OutOfMemoryError:
+                if self.group.size > 1 or len(labels) // (2 * self.parts) < LEAST_MICRO_BATCH:
+                    raise
+            self.parts *= 2
+            self.optimiser.zero_grad(set_to_none=True)
+            torch.cuda.empty_cache()
 
     def _average(self, share: float) -> None:
         """Move the averaged weights towards those just reached, by this share of the way."""
@@ -248,26 +321,33 @@ class Training:
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         recipe = self.recipe
-        return self.batches.epoch(self.seeds.order, self.epochs, flip=recipe.flip, shift=recipe.shift)
+        return self.batches.epoch(
+            self.seeds.order, self.epochs, flip=recipe.flip, shift=recipe.shift, part=self.group.part
+        )
 
     def evaluate(self) -> None:
         """Evaluate on the validation part and keep the result."""
         started = time.perf_counter()
         accuracy, loss = 0.0, math.nan
-        if not self.diverged:
-            measure_statistics(self.averaged, self.statistics, self.device)
-            accuracy, loss = _evaluate(self.averaged, self.validation, self.device)
-        self.diverged = not math.isfinite(loss)
+        if not self.ended:
+            try:
+                measure_statistics(self.averaged, self.statistics, self.device)
+                accuracy, loss = _evaluate(self.averaged, self.validation, self.device, self.group)
+            except torch.OutOfMemoryError:
+                self.too_large = True
+        self.diverged = not self.too_large and not math.isfinite(loss)
         self.seconds += time.perf_counter() - started
         self.evaluations.append(
             Evaluation(
                 epochs=self.epochs,
                 images=self.images,
                 train_flops=training_flops(cost(self.spec).flops, self.images),
-                accuracy=0.0 if self.diverged else accuracy,
-                loss=math.nan if self.diverged else loss,
+                accuracy=0.0 if self.ended else accuracy,
+                loss=math.nan if self.ended else loss,
                 seconds=self.seconds,
                 diverged=self.diverged,
+                micro_batch=-(-self.batches.batch_size // self.parts) if self.parts > 1 else 0,
+                too_large=self.too_large,
             )
         )
 
@@ -282,20 +362,24 @@ class Training:
             averaged=self.averaged.state_dict(),
             optimiser=self.optimiser.state_dict(),
             evaluations=tuple(self.evaluations),
+            parts=self.parts,
         )
 
     def resume(self, saved: Checkpoint, stops: Sequence[int]) -> None:
         """Go on from a checkpoint; one of another training, or one that ran past a stop, is of no use."""
         known = {evaluation.epochs for evaluation in saved.evaluations}
         diverged = any(evaluation.diverged for evaluation in saved.evaluations)
-        missed = any(stop <= saved.epochs and stop not in known for stop in stops) and not diverged
+        too_large = any(evaluation.too_large for evaluation in saved.evaluations)
+        ended = diverged or too_large
+        missed = any(stop <= saved.epochs and stop not in known for stop in stops) and not ended
         if saved.training != self.name or missed:
             return
         self.network.load_state_dict(saved.network)
         self.averaged.load_state_dict(saved.averaged)
         self.optimiser.load_state_dict(saved.optimiser)
         self.epochs, self.images, self.seconds = saved.epochs, saved.images, saved.seconds
-        self.evaluations, self.diverged = list(saved.evaluations), diverged
+        self.evaluations, self.parts = list(saved.evaluations), saved.parts
+        self.diverged, self.too_large = diverged, too_large
 
 
 def _fingerprint(spec: NetworkSpec, recipe: Recipe, data: DataSet, seeds: TrainingSeeds) -> str:

@@ -4,10 +4,10 @@
     python -m tests.benchmarks.kill_test nodes 100 nodes.csv       # Ray nodes removed, and others added
     python -m tests.benchmarks.kill_test postgres 50 cuts.csv      # connections cut, the server restarted
 
-A row per search: the disturbances it saw, how often its leader was killed and how often it gave up, its
-trials by state, epochs trained twice, and whether its answer is that of the undisturbed one, with every
-training once and nothing left running. Trainings are those of the tests' toy search, which sleep: what is
-tried is execution.
+A file that is there is gone on with, until it tells of so many disturbances. A row per search: the
+disturbances it saw, how often its leader was killed and how often it gave up, its trials by state, epochs
+trained twice, and whether its answer is that of the undisturbed one, with every training once and nothing
+left running. Trainings are those of the tests' toy search, which sleep: what is tried is execution.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,9 @@ from optuna.storages.journal import JournalFileBackend
 
 from scaler.execution.executors.engine import Engine, start
 from scaler.execution.protocol import Observation
-from tests.execution import postgres, toy_search
-from tests.execution.toy_search import Toy, lead, noted
+from tests.execution import postgres, ray_cluster, toy_search
+from tests.execution.toy import Toy, noted
+from tests.execution.toy_search import lead
 
 EPOCH_SECONDS = 0.3
 #: The processes of a removed node live on for a second or two: trainings must last longer to be lost.
@@ -75,18 +76,18 @@ class Row:
 
 
 def main(kind: str, count: int, file: Path) -> None:
-    """Disturb searches until there were so many disturbances; write the table."""
-    draw = random.Random(0)
-    rows: list[Row] = []
+    """Disturb searches until there were so many disturbances; each goes to the table when it is over."""
+    table = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=[f.name for f in fields(Row)])
     with tempfile.TemporaryDirectory() as name, disturber(kind, Path(name)) as disturbed:
         expected = toy_search.run("journal", Path(name) / "undisturbed")
-        while sum(row.disturbances for row in rows) < count:
-            folder = Path(name) / f"search-{len(rows)}"
+        while table.disturbances.sum() < count:
+            number = len(table)
+            folder = Path(name) / f"search-{number}"
             folder.mkdir()
-            rows.append(judged(len(rows), kind, folder, expected, disturbed(folder, draw)))
-            print(rows[-1], flush=True)
-    table = pd.DataFrame([asdict(row) for row in rows])
-    table.to_csv(file, index=False)
+            row = judged(number, kind, folder, expected, disturbed(folder, random.Random(number)))
+            print(row, flush=True)
+            table.loc[number] = list(asdict(row).values())
+            table.to_csv(file, index=False)
     good = table.equal.all() and not table.running.any()
     verdict = "all as undisturbed" if good else "NOT all as undisturbed"
     print(f"{table.disturbances.sum()} disturbances, {len(table)} searches: {verdict}")
@@ -127,13 +128,8 @@ def disturber(kind: str, folder: Path) -> Iterator[Disturbed]:
     if kind == "workers":
         yield kill_processes
     elif kind == "nodes":
-        from ray.cluster_utils import Cluster
-
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-        for _ in range(2):
-            cluster.add_node(num_cpus=1)
-        yield lambda folder, draw: change_nodes(cluster, folder, draw)
-        cluster.shutdown()
+        with ray_cluster.nodes(2) as cluster:
+            yield lambda folder, draw: change_nodes(cluster, folder, draw)
     else:
         programs = postgres.programs()
         assert programs is not None, "PostgreSQL is not installed"
@@ -192,7 +188,7 @@ def change_nodes(cluster: Any, folder: Path, draw: random.Random) -> Disturbance
     def change(done: float, total: float) -> None:
         if done and draw.random() < 0.3:
             cluster.remove_node(draw.choice([n for n in cluster.list_all_nodes() if not n.head]), False)
-            cluster.add_node(num_cpus=1)
+            ray_cluster.add_node(cluster)
             hits.append(done)
 
     executor = start(Engine("ray", cluster.address), Toy(folder, EPOCH_SECONDS_ON_RAY), "cpu", None)

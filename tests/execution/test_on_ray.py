@@ -1,5 +1,6 @@
 """Ray against what an undisturbed search sees: several nodes on this machine, coming and going."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,14 +16,16 @@ from scaler.errors import UserError
 from scaler.execution.executors.engine import Engine, start
 from scaler.execution.executors.executor import OnEpoch
 from scaler.execution.protocol import Experiment, TrialSpec
+from scaler.files import write_bytes
 from scaler.search.strategies.exhaustive import Exhaustive
 from scaler.training.recipe import Evaluation
-from tests.execution import toy_search
-from tests.execution.toy_search import EXPERIMENT, RUNGS, Toy, lead, noted
+from tests.execution import ray_cluster, toy_search
+from tests.execution.toy import RUNGS, Toy, noted
+from tests.execution.toy_search import EXPERIMENT, lead
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'compound-scaler[ray]'")
 
-from ray.cluster_utils import Cluster
+import ray
 
 from scaler.execution.executors import on_ray
 
@@ -31,16 +34,12 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # Ray leaves sockets and proc
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """A head without places, and two nodes of one place each."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    for _ in range(2):
-        cluster.add_node(num_cpus=1)
-    yield cluster
-    cluster.shutdown()
+    with ray_cluster.nodes(2) as cluster:
+        yield cluster
 
 
-def on(cluster: Any, training: Any, workers: int | None = None) -> Any:
-    return start(Engine("ray", cluster.address), training, "cpu", workers)
+def on(cluster: Any, training: Any, checkpoints: str | None = None) -> Any:
+    return start(Engine("ray", cluster.address, checkpoints=checkpoints), training, "cpu", None)
 
 
 def test_nodes_do_what_one_process_does(cluster: Any, tmp_path: Path) -> None:
@@ -63,53 +62,76 @@ class Elsewhere(Toy):
     def checkpointed(self, folder: Path) -> "Elsewhere":
         return replace(self, checkpoints=folder)
 
-    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> list[Evaluation]:
+    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch, *, seat: object = None) -> list[Evaluation]:
         assert self.checkpoints is not None
         assert self.checkpoints.name.startswith("scaler-")
         return super().__call__(spec, on_epoch)
 
 
+@pytest.mark.parametrize("store", [None, "file://{}/store"], ids=["through Ray", "a store"])
 def test_checkpoints_of_nodes_that_share_no_folder_lie_with_the_leader(
-    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: str | None, cluster: Any, tmp_path: Path
 ) -> None:
-    executor = on(cluster, Elsewhere(tmp_path))
+    executor = on(cluster, Elsewhere(tmp_path), store and store.format(tmp_path))
     (tmp_path / on_ray.MARK).write_text("of another machine")
     seen = lead(executor, "journal", tmp_path)
     assert set(Counter(entry[1:] for entry in noted(tmp_path)).values()) == {1}
     assert {path.name for path in tmp_path.glob("*.json")} == {
         f"{o.candidate}-{o.seed_index}.json" for o in seen
     }
+    # What was under way is over: nothing is left there.
+    assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+
+
+@dataclass(frozen=True)
+class Overtaken(Toy):
+    """After its first epoch it waits until a node was removed; on that one it never goes on.
+
+    The processes of a removed node live on for some time, which is longer the busier the machine is.
+    """
+
+    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch, *, seat: object = None) -> list[Evaluation]:
+        here, removed = ray.get_runtime_context().get_node_id(), self.folder / "removed"
+        (self.folder / f"node-{spec.candidate}").write_text(here)
+
+        def after(epochs: int) -> None:
+            on_epoch(epochs)
+            while not removed.exists() or removed.read_text() == here:
+                time.sleep(0.05)
+
+        return super().__call__(spec, after)
 
 
 def test_a_lost_nodes_training_goes_on_elsewhere_from_its_last_epoch(
     cluster: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Trainings outlast the second or two that a node's processes live on without it, or none would be lost.
     few = Experiment(EXPERIMENT.shares[:2], EXPERIMENT.epoch_flops[:2], RUNGS, 1, 0)
     search: dict[str, Any] = {"experiment": few, "strategy": Exhaustive()}
     alone = toy_search.run("journal", tmp_path / "alone", **search)
-    nodes = [node for node in cluster.list_all_nodes() if not node.head]
-    before: list[tuple[int, ...]] = []
+    folder = tmp_path / "ray"
+    folder.mkdir()
 
     def change(done: float, total: float) -> None:
-        if not before and len({entry[1] for entry in noted(tmp_path / "ray")}) == 2:
-            before.extend(noted(tmp_path / "ray"))
-            cluster.remove_node(nodes[0], allow_graceful=False)
-            cluster.add_node(num_cpus=1)
+        """Remove the node of the first training, once both have done an epoch."""
+        if {entry[1] for entry in noted(folder)} == {0, 1} and not (folder / "removed").exists():
+            lost = (folder / "node-0").read_text()
+            (node,) = (node for node in cluster.list_all_nodes() if node.node_id == lost)
+            cluster.remove_node(node, allow_graceful=False)
+            write_bytes(folder / "removed", lost.encode())
+            ray_cluster.add_node(cluster)
 
-    (tmp_path / "ray").mkdir()
-    executor = on(cluster, Toy(tmp_path / "ray", 2.0))
-    assert lead(executor, "journal", tmp_path / "ray", on_progress=change, **search) == alone
-    opened = JournalStorage(JournalFileBackend(str(tmp_path / "ray" / "study.log")))
+    executor = on(cluster, Overtaken(folder))
+    assert lead(executor, "journal", folder, on_progress=change, **search) == alone
+    opened = JournalStorage(JournalFileBackend(str(folder / "study.log")))
     trials = optuna.load_study(study_name="toy", storage=opened).trials
-    assert [trial.state.name for trial in trials].count("COMPLETE") == 2
-    lost = [trial for trial in trials if trial.state.name == "FAIL"]
-    # A machine that is short of time may take another node for dead as well.
-    assert {trial.user_attrs["failure"][0] for trial in lost} == {"evicted"}
-    candidate = lost[0].params["candidate"]
-    epochs = [entry for entry in noted(tmp_path / "ray") if entry[1] == candidate]
-    assert len({entry[0] for entry in epochs}) >= 2
-    assert [entry[3] for entry in epochs] == [0, 1, 2, 3]
+    states = [(trial.params["candidate"], trial.state.name) for trial in trials]
+    assert sorted(states) == [(0, "COMPLETE"), (0, "FAIL"), (1, "COMPLETE")]
+    (lost,) = (trial for trial in trials if trial.state.name == "FAIL")
+    assert lost.user_attrs["failure"][0] == "evicted"
+    for candidate in (0, 1):
+        epochs = [entry for entry in noted(folder) if entry[1] == candidate]
+        assert [entry[3] for entry in epochs] == [0, 1, 2, 3]
+        assert len({entry[0] for entry in epochs}) == 2 - candidate
     assert capsys.readouterr().out == ""
 
 

@@ -17,7 +17,8 @@ from scaler.execution.protocol import TrialSpec
 from scaler.execution.study import Study
 from tests.execution import postgres, toy_search
 from tests.execution.postgres import PASSWORD, Server
-from tests.execution.toy_search import EXPERIMENT, noted
+from tests.execution.toy import noted
+from tests.execution.toy_search import EXPERIMENT
 
 pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'compound-scaler[postgres]'")
 PROGRAMS = postgres.programs()

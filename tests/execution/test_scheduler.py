@@ -31,7 +31,8 @@ from scaler.search.strategies.exhaustive import Exhaustive
 from scaler.search.strategies.halving import Halving
 from scaler.training.recipe import Evaluation
 from tests.execution import toy_search
-from tests.execution.toy_search import EXPERIMENT, RUNGS, Toy, lead, noted
+from tests.execution.toy import RUNGS, Toy, evaluation, noted
+from tests.execution.toy_search import EXPERIMENT, lead
 
 STORAGES = pytest.mark.parametrize("storage", ["journal", "sqlite"])
 PATIENCE = 60
@@ -85,7 +86,7 @@ def test_a_search_reports_every_rung_that_was_passed(undisturbed: list[Observati
         (c, r) for c in final for r in range(2)
     }
     for o in undisturbed:
-        expected = toy_search.evaluation(o.candidate, o.seed_index, RUNGS[o.rung])
+        expected = evaluation(o.candidate, o.seed_index, RUNGS[o.rung])
         assert (o.epochs, o.accuracy, o.loss, o.seconds) == (
             expected.epochs,
             expected.accuracy,
@@ -418,25 +419,30 @@ def test_a_strategy_that_asks_the_same_for_ever_is_stopped(tmp_path: Path) -> No
 
 @dataclass
 class Diverging:
-    """Candidate 2 diverges in its first epoch, and reports high accuracy."""
+    """Candidate 2 diverges in its first epoch, or is too large for the memory, and reports high accuracy."""
 
     work: Toy
+    too_large: bool
     calls: int = 0
 
     def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> list[Evaluation]:
         if spec.candidate != 2:
             return self.work(spec, on_epoch)
         self.calls += 1
-        return [Evaluation(1, 40, 7, 0.9, math.inf, 0.1, diverged=True)]
+        state = {"too_large": True, "micro_batch": 8} if self.too_large else {"diverged": True}
+        return [Evaluation(1, 40, 7, 0.9, math.inf, 0.1, **state)]
 
 
-def test_a_diverged_training_ranks_last_and_is_not_run_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("state", "micro_batch"), [("diverged", 0), ("too large", 8)])
+def test_a_training_that_ended_early_ranks_last_and_is_not_run_again(
+    state: str, micro_batch: int, tmp_path: Path
+) -> None:
     few = Experiment(EXPERIMENT.shares[:3], EXPERIMENT.epoch_flops[:3], RUNGS, 1, 0)
-    work = Diverging(Toy(tmp_path))
+    work = Diverging(Toy(tmp_path), state == "too large")
     seen = lead(InProcess(work), "journal", tmp_path, experiment=few, strategy=Halving(least=3))
     bad = [o for o in seen if o.candidate == 2]
-    assert [(o.rung, o.epochs, o.images, o.accuracy, o.state) for o in bad] == [
-        (rung, 1, 40, 0.0, "diverged") for rung in range(3)
+    assert [(o.rung, o.epochs, o.images, o.accuracy, o.state, o.micro_batch) for o in bad] == [
+        (rung, 1, 40, 0.0, state, micro_batch) for rung in range(3)
     ]
     assert all(math.isnan(o.loss) for o in bad)
     assert work.calls == 1

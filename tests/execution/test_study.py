@@ -20,7 +20,8 @@ from scaler.execution.study import Study
 from scaler.execution.trials_table import COLUMNS, FORMATS, observe, trials_table
 from scaler.files import csv_text
 from scaler.training.recipe import Evaluation
-from tests.execution.toy_search import EXPERIMENT, address, evaluation
+from tests.execution.toy import evaluation
+from tests.execution.toy_search import EXPERIMENT, address
 
 SHOWN = {"network": "n2", "macs": 20}
 

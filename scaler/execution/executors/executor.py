@@ -38,6 +38,14 @@ class Failure:
     reason: str
 
 
+class TrainingFailedError(Exception):
+    """Raised by a unit of work that knows better than its exceptions why it failed."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
+
+
 #: What comes of a training.
 Outcome = list[Evaluation] | Failure
 
@@ -67,6 +75,8 @@ def attempt(train_trial: TrainTrial, spec: TrialSpec, on_epoch: OnEpoch) -> Outc
     """Train; what the training raises becomes its failure."""
     try:
         return train_trial(spec, on_epoch)
+    except TrainingFailedError as error:
+        return error.failure
     except (UserError, MachineError) as error:
         return Failure("UserError" if isinstance(error, UserError) else "MachineError", str(error))
     except Exception as error:

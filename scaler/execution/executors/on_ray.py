@@ -1,7 +1,8 @@
 """Trainings as tasks of a Ray cluster, which places them, shares out GPUs and survives lost nodes.
 
 The leader's node keeps the checkpoints: nodes that see the same folder use it, others send each epoch's file
-to it, and fetch what they go on from. Optional: ``pip install 'compound-scaler[ray]'``.
+to it, or to a store that outlives all nodes, and fetch what they go on from. Optional:
+``pip install 'compound-scaler[ray]'``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 from scaler.errors import UserError
 from scaler.execution.executors.executor import ONE_THREAD, Failure, OnEpoch, Outcome, attempt
+from scaler.execution.executors.store import Store
 from scaler.execution.executors.training import Training
 from scaler.execution.protocol import TrialSpec
 from scaler.files import write_bytes
@@ -46,29 +48,41 @@ def versions() -> dict[str, str]:
 class OnRay:
     """Hands trainings to a Ray cluster, joined or started here."""
 
-    def __init__(self, training: Training, address: str | None, gpus: float, workers: int | None) -> None:
+    def __init__(
+        self,
+        training: Training,
+        address: str | None,
+        workers: int | None,
+        *,
+        devices: int = 1,
+        gpus: float = 0.0,
+        store: Store | None = None,
+    ) -> None:
         """Join a cluster.
 
         Args:
             training: the unit of work.
             address: ``auto`` or ``HOST:PORT`` of a cluster; None starts Ray on this machine.
-            gpus: GPUs of a training where the cluster has any; a fraction shares one.
             workers: the most trainings at a time; None is as many as the cluster has places for.
+            devices: processes of a training, each on a CPU of its own.
+            gpus: GPUs of a training where the cluster has any; a fraction shares one.
+            store: of checkpoints under way, for nodes that do not see the leader's folder.
 
         Raises:
-            UserError: no cluster is to be reached there.
+            UserError: no cluster is to be reached there, or the store is not.
         """
         # Ray tells of lost nodes on stdout, where a command's result stands alone.
         self._redirected = contextlib.ExitStack()
         self._redirected.enter_context(contextlib.redirect_stdout(sys.stderr))
         try:
-            _join(address, workers)
+            _join(address, None if workers is None else workers * devices)
         except BaseException:
             self._redirected.close()
             raise
-        self._workers = workers
+        self._workers, self._devices = workers, devices
         self._gpus = gpus if ray.cluster_resources().get("GPU") else 0.0
         folder = training.checkpoint(TrialSpec(0, 0, 0)).parent.absolute()
+        self._training, self._store = training.checkpointed(folder), store
         mark = write_bytes(folder / MARK, uuid.uuid4().hex.encode()).read_text()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self._board: Any = (
@@ -76,10 +90,10 @@ class OnRay:
             .options(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)
             .remote(folder)
         )
-        work = ray.put(pickle.dumps(training.checkpointed(folder)))
-        task = ray.remote(_train).options(num_cpus=1, num_gpus=self._gpus, max_retries=0)
+        work = ray.put(pickle.dumps(self._training))
+        task = ray.remote(_train).options(num_cpus=devices, num_gpus=self._gpus, max_retries=0)
         self._start: Callable[[TrialSpec], Any] = lambda spec: task.remote(
-            work, spec, folder, mark, versions(), self._board
+            work, spec, folder, mark, versions(), self._board, store
         )
         self._out: dict[Any, tuple[TrialSpec, OnEpoch]] = {}
 
@@ -89,7 +103,7 @@ class OnRay:
         if self._workers:
             return self._workers
         there = ray.cluster_resources()
-        places = there.get("CPU", 0.0)
+        places = there.get("CPU", 0.0) // self._devices
         if self._gpus:
             places = min(places, there.get("GPU", 0.0) / self._gpus)
         return max(1, int(places))
@@ -105,7 +119,18 @@ class OnRay:
         for spec, on_epoch in self._out.values():
             if spec in epochs:
                 on_epoch(epochs[spec])
-        return [(self._out.pop(task)[0], _outcome(task)) for task in ready]
+        ended = [(self._out.pop(task)[0], _outcome(task)) for task in ready]
+        for spec, outcome in ended:
+            if not isinstance(outcome, Failure):
+                self._bring_home(spec)
+        return ended
+
+    def _bring_home(self, spec: TrialSpec) -> None:
+        """Take the checkpoint of a training that is over for now from the store to the leader's folder."""
+        file = self._training.checkpoint(spec)
+        if self._store is not None and (content := self._store.read(file.name)) is not None:
+            write_bytes(file, content)
+            self._store.remove(file.name)
 
     def close(self) -> None:
         """Cancel what is out, and leave the cluster."""
@@ -174,7 +199,13 @@ class _Board:
 
 
 def _train(
-    work: bytes, spec: TrialSpec, folder: Path, mark: str, expected: Mapping[str, str], board: Any
+    work: bytes,
+    spec: TrialSpec,
+    folder: Path,
+    mark: str,
+    expected: Mapping[str, str],
+    board: Any,
+    store: Store | None,
 ) -> Outcome:
     """Train on this node, if it is like the leader's; epochs and checkpoints go to the board."""
     found = versions()
@@ -184,7 +215,7 @@ def _train(
 
     def train_trial(spec: TrialSpec, on_epoch: OnEpoch) -> Any:
         training: Training = pickle.loads(work)
-        with _checkpoints(training, spec, folder, mark, board) as (training, send):
+        with _checkpoints(training, spec, folder, mark, board, store) as (training, send):
 
             def after(epochs: int) -> None:
                 send()
@@ -202,7 +233,7 @@ def node() -> str:
 
 @contextlib.contextmanager
 def _checkpoints(
-    training: Training, spec: TrialSpec, folder: Path, mark: str, board: Any
+    training: Training, spec: TrialSpec, folder: Path, mark: str, board: Any, store: Store | None
 ) -> Iterator[tuple[Training, Any]]:
     """The training with a folder for its checkpoint on this node, and what sends that to the leader's."""
     with contextlib.suppress(OSError):
@@ -212,6 +243,13 @@ def _checkpoints(
     with tempfile.TemporaryDirectory(prefix="scaler-") as place:
         moved = training.checkpointed(Path(place))
         file = moved.checkpoint(spec)
-        if (content := ray.get(board.read.remote(file.name))) is not None:
+        # What the store holds is younger than what was brought home.
+        content = store.read(file.name) if store else None
+        if content is None:
+            content = ray.get(board.read.remote(file.name))
+        if content is not None:
             file.write_bytes(content)
-        yield moved, lambda: ray.get(board.write.remote(file.name, file.read_bytes()))
+        if store:
+            yield moved, lambda: store.write(file.name, file.read_bytes())
+        else:
+            yield moved, lambda: ray.get(board.write.remote(file.name, file.read_bytes()))

@@ -103,7 +103,8 @@ class _Worker:
 def _start(work: bytes, environment: Mapping[str, str]) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, work), name="scaler-worker", daemon=True)
+    # No daemon, which could start no processes of its own.
+    process = context.Process(target=_serve, args=(theirs, work), name="scaler-worker")
     main = contextlib.nullcontext() if b"__main__" in work else _no_main()
     with _environment({**ONE_THREAD, **environment}), _interrupts_held(), main:
         process.start()
@@ -114,7 +115,7 @@ def _start(work: bytes, environment: Mapping[str, str]) -> _Worker:
 def _serve(pipe: Connection, work: bytes) -> None:
     """What a worker does: train, in silence, until the leader has no more or is gone."""
     _fall_silent()
-    threading.Thread(target=_end_with_leader, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     loaded: list[TrainTrial] = []
 
     def train_trial(spec: TrialSpec, on_epoch: OnEpoch) -> list[Evaluation]:
@@ -135,10 +136,11 @@ def _fall_silent() -> None:
     os.close(nowhere)
 
 
-def _end_with_leader() -> None:
-    leader = multiprocessing.parent_process()
-    if leader is not None:
-        leader.join()
+def end_with_parent() -> None:
+    """End this process once the one that started it is gone."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
         os._exit(1)
 
 

@@ -184,7 +184,7 @@ def result_lines(result: SearchResult, seen: Sequence[Observation]) -> Iterator[
     )
     yield f"Chosen: {result.network}, {listed}"
     yield from _beats(result)
-    yield from _certainty(result)
+    yield from _certainty(result, any(o.state == "too large" for o in seen))
     candidates = [o for o in seen if o.candidate < len(result.policies)]
     yield from fidelity_lines(result.space.rungs[-1], rank_correlation(candidates))
 
@@ -196,10 +196,11 @@ def _beats(result: SearchResult) -> Iterator[str]:
         yield f"It beats {axis} alone with probability {listed}."
 
 
-def _certainty(result: SearchResult) -> Iterator[str]:
+def _certainty(result: SearchResult, too_large: bool) -> Iterator[str]:
     """What the best set says, and what was left out."""
     if result.diverged:
-        yield f"{', '.join(result.diverged)} diverged in at least one training and cannot be chosen."
+        how = "diverged, or needed more memory than there is," if too_large else "diverged"
+        yield f"{', '.join(result.diverged)} {how} in at least one training and cannot be chosen."
     tied, candidates = len(result.best_set), len(result.policies)
     stable = candidates - len(set(result.diverged) & set(result.policies))
     if tied == stable > 1:

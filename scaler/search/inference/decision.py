@@ -59,7 +59,7 @@ def contrasts(experiment: Experiment) -> Questions:
 
 def values_of(seen: Sequence[Observation], metric: str = "accuracy") -> Values:
     """Values of completed trainings by networks that never diverged; a loss changes its sign."""
-    diverged = {o.candidate for o in seen if o.state == "diverged"}
+    diverged = {o.candidate for o in seen if o.state != "complete"}
     usable = [o for o in seen if o.state == "complete" and o.candidate not in diverged]
     usable.sort(key=lambda o: (o.candidate, o.seed_index, o.rung))
     rungs = _informative_rungs(usable)

@@ -58,7 +58,8 @@ class Selection:
         more_flops: training FLOPs that these seeds would cost beyond what was spent; None likewise.
         metric: what was compared.
         scores: every candidate that was trained, best first.
-        diverged: networks that diverged with any seed; candidates among them cannot be chosen.
+        diverged: networks that diverged, or were too large, with any seed; candidates among them cannot be
+            chosen.
         law: what it says beyond the choice.
     """
 
@@ -90,12 +91,14 @@ def select(
     Raises:
         UserError: nothing was trained, or every training diverged.
     """
-    diverged = {o.candidate for o in seen if o.state == "diverged"}
+    diverged = {o.candidate for o in seen if o.state != "complete"}
     usable = [o for o in seen if o.state == "complete" and o.candidate not in diverged]
     fit = fit_experiment(experiment, seen, metric)
     eligible, decision = stable_worths(experiment, diverged)
     if fit is None or not eligible:
         reason = "every training diverged: lower the learning rate" if seen else "nothing was trained"
+        if any(o.state == "too large" for o in seen):
+            reason = "memory is too short for the trainings: use a smaller proxy, or fewer at a time"
         raise UserError(f"no candidate can be chosen: {reason}")
     posterior = fit.posterior(decision)
     chosen = eligible[int(posterior.mean.argmax())]
@@ -123,7 +126,7 @@ def choose(
     Raises:
         UserError: as :func:`select`.
     """
-    diverged = {o.candidate for o in seen if o.state == "diverged"}
+    diverged = {o.candidate for o in seen if o.state != "complete"}
     fit = fit_experiment(experiment, seen, metric)
     eligible, decision = stable_worths(experiment, diverged)
     if fit is None or not eligible:

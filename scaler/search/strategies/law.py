@@ -51,7 +51,7 @@ class LawOfGrowth:
     def ask(self, experiment: Experiment, seen: Sequence[Observation]) -> list[TrialSpec]:
         """The first design, then the most valuable trainings, then the believed best candidate's own."""
         reached, last = highest_rungs(seen), len(experiment.rungs) - 1
-        diverged = {o.candidate for o in seen if o.state == "diverged"}
+        diverged = {o.candidate for o in seen if o.state != "complete"}
         design = [n for n in self.first_design(experiment) if n not in diverged]
         if first := [TrialSpec(n, 0, last) for n in design if (n, 0) not in reached]:
             return first

@@ -54,7 +54,7 @@ class Racing:
         if first:
             return first
         fit = fit_experiment(experiment, seen)
-        eligible, worths = stable_worths(experiment, {o.candidate for o in seen if o.state == "diverged"})
+        eligible, worths = stable_worths(experiment, {o.candidate for o in seen if o.state != "complete"})
         if fit is None or not eligible:
             return []
         left = self.budget(experiment) - spent_flops(experiment, reached)
