@@ -8,14 +8,16 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
-from typing import Any, TextIO
-
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING, Any, TextIO
 
 from scaler.files import plain
-from scaler.report.fitted import Cells, Fitted
 from scaler.words import printable
+
+if TYPE_CHECKING:  # rich takes half as long to import as the help takes to stand there
+    from rich.console import Console, RenderableType
+    from rich.progress import Progress
+
+    from scaler.report.fitted import Fitted
 
 #: Columns when nothing says how wide the paper is (a pipe, a file): tables keep to one line per row.
 _WIDTH_OF_A_PIPE = 160
@@ -95,6 +97,8 @@ class Output:
             yield
 
     def _bar(self) -> Progress:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
         console = _console(sys.stderr)
         return Progress(
             TextColumn("{task.description}", markup=False),
@@ -114,6 +118,8 @@ def table(
 
     Only the column named ``fold`` breaks its text into lines where the terminal is narrow.
     """
+    from scaler.report.fitted import Cells, Fitted
+
     cells = list(zip(*(map(str, row) for row in rows), strict=True)) or [() for _ in columns]
     made = [
         Cells(heading, tuple(found), right=justify == "right", folds=heading == fold)
@@ -142,5 +148,7 @@ def _stdout_to_stderr() -> Iterator[None]:
 
 
 def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
     wide = None if stream.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_A_PIPE
     return Console(file=stream, highlight=False, emoji=False, width=wide)

@@ -9,25 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import RenderableType
 
 from scaler.cli import early, options
 from scaler.cli.console import Output, table
-from scaler.cost.profile import BlockCost, Profile, block_costs, small_variant
-from scaler.cost.profile import profile as profile_of
 from scaler.errors import UserError
-from scaler.networks.registry import base as find_base
-from scaler.networks.scale import small, usual_rounding
-from scaler.networks.spec import NetworkSpec
-from scaler.networks.squeeze import with_se
 from scaler.scaling.budget import format_count
 from scaler.scaling.multipliers import PUBLISHED, Coefficients, Multipliers
-from scaler.scaling.rounding import OFFICIAL, Rounding
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from scaler.cost.latency import Latency
     from scaler.cost.memory import Memory
+    from scaler.cost.profile import BlockCost, Profile
+    from scaler.networks.spec import NetworkSpec
     from scaler.networks.weights import Loaded
+    from scaler.scaling.rounding import Rounding
 
 #: A --resolution of this or more is pixels, one below it a multiplier.
 _FEWEST_PIXELS, _MOST_PIXELS = 8, 8192
@@ -45,6 +42,9 @@ class RoundingRule(StrEnum):
 
     def rule(self, base: NetworkSpec) -> Rounding:
         """The rule itself, for this base."""
+        from scaler.networks.scale import usual_rounding
+        from scaler.scaling.rounding import OFFICIAL
+
         return OFFICIAL if self is RoundingRule.official else usual_rounding(base)
 
 
@@ -133,6 +133,12 @@ def profile(
         raise UserError(f"--batch {batch} is of --memory or --latency: give one of them, or leave it out")
     if memory or latency:
         early.check(device=device)
+    from scaler.cost.profile import block_costs, small_variant
+    from scaler.cost.profile import profile as profile_of
+    from scaler.networks.registry import base as find_base
+    from scaler.networks.scale import small
+    from scaler.networks.squeeze import with_se
+
     native = find_base(base).with_classes(classes) if classes else find_base(base)
     if se is not None:
         native = with_se(native, se, skip_last_stage=se_skip_last_stage)

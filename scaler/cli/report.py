@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from scaler.cli import options
 from scaler.cli.console import Output
 from scaler.errors import UserError
-from typing import Annotated
-import typer
 
 
 def report(
