@@ -67,10 +67,10 @@ def settings_at(places: Array) -> Settings:
     """
     part = stats.norm.cdf(places).T
     own_exponents, shared, rest = part[:3].T, part[3:4].T, part[4:]
-    slope = _log_between(0.3, 8.0, rest[0])
+    slope = _log_between(1.0, 12.0, rest[0])
     drawn = np.maximum((rest[1] - ADDITIVE) / (1 - ADDITIVE), 0.0)
     return Settings(
-        exponents=_log_between(0.1, 2.0, SHARED * shared + (1 - SHARED) * own_exponents),
+        exponents=_log_between(0.03, 1.5, SHARED * shared + (1 - SHARED) * own_exponents),
         slope=slope,
         alike=0.2 + 0.75 * rest[2],
         discrepancy=np.where(drawn > 0, slope * _log_between(0.05, 0.5, drawn), 0.0),
