@@ -29,10 +29,9 @@ def rows() -> Iterator[Row]:
             GROUP, f"choice over {trainings} trainings", f"over {fewer}", found.seconds, "s"
         )  # fmt: skip
     memory = {name: _peak("profile", name, "--memory") for name in ("effnet-b0", "effnet-b7")}
-    part = memory["effnet-b0"] / memory["effnet-b7"]
-    yield Row(
-        GROUP, "memory of profile effnet-b7", "effnet-b0", *[round(part, 3)] * 3, memory["effnet-b7"], "MB"
-    )
+    part = round(memory["effnet-b0"] / memory["effnet-b7"], 3)
+    most = round(memory["effnet-b7"])
+    yield Row(GROUP, "memory of profile effnet-b7", "effnet-b0", part, part, part, most, "MB", "once")
 
 
 def _select(trainings: int) -> None:

@@ -60,8 +60,8 @@ class Ratio:
 
     def row(self, group: str, what: str, baseline: str, value: float, unit: str, note: str = "") -> Row:
         """As a line of the table."""
-        found = (round(number, 3) for number in (self.median, self.low, self.high))
-        return Row(group, what, baseline, *found, float(f"{value:.4g}"), unit, note)
+        middle, low, high = (round(number, 3) for number in (self.median, self.low, self.high))
+        return Row(group, what, baseline, middle, low, high, float(f"{value:.4g}"), unit, note)
 
 
 def ratio(one: Timed, baseline: Timed, repeats: int = REPEATS) -> Ratio:
