@@ -22,7 +22,7 @@ test-all: lint
 	$(BIN)/pytest -q -n auto --dist loadfile -m ""
 
 bench: .venv/ready
-	$(BIN)/python -m tests.benchmarks.training_speed
+	$(BIN)/python -m tests.benchmarks.speed
 
 lint: .venv/ready
 	$(BIN)/ruff check .

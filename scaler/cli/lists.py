@@ -7,23 +7,19 @@ import os
 from dataclasses import asdict
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scaler.cli import options
-from scaler.cost.exponents import measure
-from scaler.cost.network_cost import cost
 from scaler.errors import UserError
 from scaler.files import read_text
-from scaler.networks.registry import FAMILIES, base
-from scaler.networks.registry import bases as all_bases
-from scaler.networks.spec import NetworkSpec
-from scaler.networks.yaml_spec import schema as network_schema
 from scaler.report.console import Output, table
 from scaler.scaling.budget import format_count
 from scaler.search.spaces_directory import space_files
-from scaler.yaml_files import read, read_model
+
+if TYPE_CHECKING:
+    from scaler.networks.spec import NetworkSpec
 
 _LIST = {"network": "left", "family": "left", "resolution": "right", "params": "right", "macs": "right"}
 _STAGES = {"stage": "left", "block": "left", "layers": "right", "width": "right", "stride": "right"}
@@ -48,6 +44,12 @@ def bases(
 
     Example: scaler bases effnet-b0
     """
+    from scaler.cost.exponents import measure
+    from scaler.cost.network_cost import cost
+    from scaler.networks.registry import base
+    from scaler.networks.registry import bases as all_bases
+    from scaler.networks.yaml_spec import schema as network_schema
+
     output = Output(json, quiet)
     if schema:
         output.text(network_schema(), dumps(network_schema(), indent=2))
@@ -83,6 +85,8 @@ def bases(
 
 
 def _summary(spec: NetworkSpec) -> dict[str, Any]:
+    from scaler.cost.network_cost import cost
+
     counted = cost(spec)
     return {
         "network": spec.name,
@@ -97,6 +101,8 @@ def _summary(spec: NetworkSpec) -> dict[str, Any]:
 
 def _family(spec: NetworkSpec) -> tuple[str, str]:
     """What a family is and how it scales."""
+    from scaler.networks.registry import FAMILIES
+
     if spec.family in FAMILIES:
         family = FAMILIES[spec.family]
         return family.ABOUT, family.SCALING
@@ -124,9 +130,12 @@ def spaces(
 
     Example: scaler spaces quick > mine.yaml
     """
+    from scaler.yaml_files import read
+
     output = Output(json, quiet)
     if name is not None:
         from scaler.search.space import Space
+        from scaler.yaml_files import read_model
 
         path = _space_file(name)
         read_model(path, Space)  # which says what is wrong with it

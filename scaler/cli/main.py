@@ -15,6 +15,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from scaler.cli.export import export
 from scaler.cli.inspect import inspect
@@ -32,8 +33,27 @@ from scaler.words import one_line
 #: What typer raises for a wrong command line; it has no public name for it.
 _WrongUse: type[Exception] = typer.BadParameter.__bases__[0]
 
+
+class _Program(typer.core.TyperGroup):
+    """Its help is plain text: rich would double the time until it stands there."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self.rich_markup_mode = None
+        super().format_help(ctx, formatter)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _first_sentence(made)) for name, made in self.commands.items()])
+
+
+def _first_sentence(command: Any) -> str:
+    """What the list of commands says of one, never cut short."""
+    return str(command.help).partition("\n\n")[0].replace("\n", " ")
+
+
 app = typer.Typer(
     name="scaler",
+    cls=_Program,
     help="Find by experiment how a convolutional network should grow: depth, width, resolution or all.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import RenderableType
 
 from scaler.api import profiling
 from scaler.cli import options
-from scaler.report.answers.profile import block_row
 from scaler.report.console import Output, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 _COSTS = {"cost": "left", "value": "right", "exactly": "right", "note": "left"}
 _BLOCKS = {"block": "left"} | dict.fromkeys(("output", "params", "flops", "macs", "activations"), "right")
@@ -106,6 +107,8 @@ def profile(
 
     Example: scaler profile effnet-b0 --depth 1.2 --width 1.1 --resolution 1.15
     """  # fmt: skip
+    from scaler.report.answers.profile import block_row
+
     output = Output(json, quiet)
     with output.working(f"Counting {base}"):
         found = profiling.profile(

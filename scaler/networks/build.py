@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from scaler.networks import layers
-from scaler.networks.kernels import DepthwiseConv2d, suits
+from scaler.networks.kernels import DepthwiseConv2d, GlobalMean, PointwiseConv2d, suits
 from scaler.networks.lowering import lower
 from scaler.networks.python_network import PythonNetwork, construct
 from scaler.networks.spec import NetworkSpec
@@ -171,9 +171,7 @@ def module(layer: layers.Layer) -> nn.Module:
 
 @module.register
 def _(layer: layers.Conv) -> nn.Module:
-    depthwise = layer.groups == layer.c_in == layer.c_out
-    kind = DepthwiseConv2d if depthwise and suits(layer.kernel, layer.padding) else nn.Conv2d
-    return kind(
+    return _convolution(layer)(
         layer.c_in,
         layer.c_out,
         layer.kernel,
@@ -182,6 +180,15 @@ def _(layer: layers.Conv) -> nn.Module:
         groups=layer.groups,
         bias=layer.bias,
     )
+
+
+def _convolution(layer: layers.Conv) -> type[nn.Conv2d]:
+    """Where there is a faster one than torch's, that."""
+    if layer.groups == layer.c_in == layer.c_out and suits(layer.kernel, layer.padding):
+        return DepthwiseConv2d
+    if layer.kernel == (1, 1) and layer.stride == layer.groups == 1 and layer.padding == (0, 0):
+        return PointwiseConv2d
+    return nn.Conv2d
 
 
 @module.register
@@ -205,7 +212,7 @@ def _(layer: layers.Pool) -> nn.Module:
 
 @module.register
 def _(layer: layers.GlobalPool) -> nn.Module:
-    return nn.AdaptiveAvgPool2d(layer.size)
+    return GlobalMean(1) if layer.size == 1 else nn.AdaptiveAvgPool2d(layer.size)
 
 
 @module.register

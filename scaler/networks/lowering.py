@@ -21,7 +21,7 @@ from scaler.networks.layers import (
     numbered,
     seq,
 )
-from scaler.networks.spec import NetworkSpec, Stage
+from scaler.networks.spec import Head, NetworkSpec, Stage, Style
 
 
 @lru_cache(maxsize=4096)
@@ -67,7 +67,8 @@ def _lower(spec: NetworkSpec) -> Seq:
         blocks, shape = _stage(stage, shape, spec, done, total)
         stages.append(blocks)
         done += stage.depth
-    return seq(stem=numbered(stem), stages=numbered(stages), head=_head(shape, spec))
+    head = lower_head(shape, spec.head, spec.style, spec.classes)
+    return seq(stem=numbered(stem), stages=numbered(stages), head=head)
 
 
 def _stage(stage: Stage, shape: Shape, spec: NetworkSpec, done: int, total: int) -> tuple[Seq, Shape]:
@@ -77,15 +78,19 @@ def _stage(stage: Stage, shape: Shape, spec: NetworkSpec, done: int, total: int)
     blocks: list[Layer] = []
     for index in range(stage.depth):
         style = replace(spec.style, drop_path=spec.style.drop_path * (done + index) / total)
-        stride = stage.stride if index == 0 else 1
-        block = BLOCKS[stage.block](shape[0], stage, stride, style)
+        block = lower_block(stage, index, shape[0], style)
         shape = block.out(shape)
         blocks.append(block)
     return numbered(blocks), shape
 
 
-def _head(shape: Shape, spec: NetworkSpec) -> Seq:
-    head, style = spec.head, spec.style
+def lower_block(stage: Stage, index: int, channels: int, style: Style) -> Layer:
+    """One block of a stage, counted from 0, for an input of so many channels; the first has the stride."""
+    return BLOCKS[stage.block](channels, stage, stage.stride if index == 0 else 1, style)
+
+
+def lower_head(shape: Shape, head: Head, style: Style, classes: int) -> Seq:
+    """What follows the stages: from maps of ``shape`` to scores."""
     channels = head.width or shape[0]
     layers: dict[str, Layer | None] = {
         "conv": unit(shape[0], head.width, 1, style) if head.width else None,
@@ -102,5 +107,5 @@ def _head(shape: Shape, spec: NetworkSpec) -> Seq:
         features = hidden
     if not head.hidden and head.dropout:
         layers["drop"] = Dropout(head.dropout)
-    layers["classifier"] = Linear(features, spec.classes)
+    layers["classifier"] = Linear(features, classes)
     return seq(**layers)

@@ -5,27 +5,25 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
-from typing import Any, TextIO
-
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING, Any, TextIO
 
 from scaler.files import plain
-from scaler.report.fitted import Cells, Fitted
 from scaler.words import printable
+
+if TYPE_CHECKING:  # rich takes half as long to import as the help takes to stand there
+    from rich.console import Console, RenderableType
+    from rich.progress import Progress
+
+    from scaler.report.fitted import Fitted
 
 #: Columns when nothing says how wide the paper is (a pipe, a file): tables keep to one line per row.
 _WIDTH_OF_A_PIPE = 160
 
 #: Columns of a notebook's cell.
 _WIDTH_OF_A_CELL = 110
-
-#: Seconds between two states of a bar in a notebook.
-_BLINK = 0.3
 
 #: Adds steps to a progress bar; an optional second argument replaces its text.
 Advance = Callable[..., None]
@@ -104,10 +102,13 @@ class Output:
             yield
 
     def _bar(self) -> Progress:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        from scaler.report.notebook_progress import NotebookProgress
+
         console = _console(sys.stderr)
         shown = not self.quiet and (console.is_terminal or _in_notebook())
-        kind = _NotebookProgress if _in_notebook() else Progress
-        return kind(
+        return (NotebookProgress if _in_notebook() else Progress)(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
@@ -118,28 +119,6 @@ class Output:
         )
 
 
-class _NotebookProgress(Progress):
-    """A bar under a notebook's cell. Rich's own needs ipywidgets there, and is gone when the file is read."""
-
-    _handle: Any = None
-    _last = 0.0
-
-    def start(self) -> None:
-        from IPython.display import display
-
-        if not self.disable:
-            self._handle = display(self, display_id=True)
-
-    def stop(self) -> None:
-        if self._handle is not None:
-            self._handle.update(self)
-
-    def refresh(self) -> None:
-        if self._handle is not None and time.monotonic() - self._last > _BLINK:
-            self._last = time.monotonic()
-            self._handle.update(self)
-
-
 def table(
     columns: Mapping[str, str], rows: Iterable[Iterable[object]], title: str | None = None, fold: str = ""
 ) -> Fitted:
@@ -147,6 +126,8 @@ def table(
 
     Only the column named ``fold`` breaks its text into lines where the terminal is narrow.
     """
+    from scaler.report.fitted import Cells, Fitted
+
     cells = list(zip(*(map(str, row) for row in rows), strict=True)) or [() for _ in columns]
     made = [
         Cells(heading, tuple(found), right=justify == "right", folds=heading == fold)
@@ -179,10 +160,14 @@ def _stdout_to_stderr() -> Iterator[None]:
 
 def _in_notebook() -> bool:
     """Whether this process is a notebook's kernel."""
+    from rich.console import Console
+
     return Console().is_jupyter
 
 
 def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
     if _in_notebook():
         # Streams of one kind stand together under a cell; stderr would be a red box.
         return Console(

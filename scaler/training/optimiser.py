@@ -19,5 +19,5 @@ def optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.SGD(
-        groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=True, foreach=True
+        groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=True, fused=True
     )

@@ -17,6 +17,7 @@ from scaler.cost.network_cost import cost
 from scaler.data.batches import Batches, Normalisation, normalisation, subset
 from scaler.data.dataset import DataSet, Part, PartName
 from scaler.networks.build import Network, build
+from scaler.networks.kernels import folded
 from scaler.networks.spec import NetworkSpec
 from scaler.seeds import derive
 from scaler.training import checkpoint as files
@@ -172,6 +173,8 @@ def _evaluate(
     network: nn.Module, batches: Batches, device: Device, group: Group = ALONE
 ) -> tuple[float, float]:
     network.eval()
+    if device.name == "cpu" and isinstance(network, Network) and network.spec.stages:
+        network = folded(network)
     right, loss, count = 0, 0.0, 0
     with torch.inference_mode():
         for images, labels in batches.evaluation():

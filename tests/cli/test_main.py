@@ -173,3 +173,29 @@ def test_durations(text: str, seconds: float) -> None:
 def test_unreadable_durations(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="10m"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_help_waits_for_no_heavy_library(arguments: list[str]) -> None:
+    program = (
+        "import sys\n"
+        "from scaler.cli.main import main\n"
+        "try:\n"
+        f"    main({arguments!r})\n"
+        "except SystemExit:\n"
+        "    print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    imported = set(done.stderr.split())
+    assert "scaler" in imported
+    assert not imported & {"torch", "numpy", "pandas", "optuna", "pydantic", "matplotlib", "rich"}
+
+
+def test_help_cuts_no_sentence_short(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        program.main(["--help"])
+    shown = capsys.readouterr().out.partition("Commands:")[2]
+    assert "..." not in shown
+    names = [command.callback.__name__ for command in program.app.registered_commands if command.callback]
+    assert len(names) > 10
+    assert all(f"\n  {name} " in shown for name in names)

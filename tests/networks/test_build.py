@@ -7,7 +7,7 @@ from torch import nn
 
 from scaler.cost.network_cost import cost
 from scaler.networks.build import Network, Residual, build
-from scaler.networks.kernels import DepthwiseConv2d, suits
+from scaler.networks.kernels import DepthwiseConv2d, GlobalMean, PointwiseConv2d, folded, suits
 from scaler.networks.registry import base
 from scaler.networks.scale import scale, small
 from scaler.networks.spec import NetworkSpec
@@ -26,12 +26,15 @@ def thin(resolution: int = 16, width: float = 0.125) -> NetworkSpec:
 
 
 def plain_copy(network: Network) -> Network:
-    """The same network with torch's own convolutions only."""
+    """The same network with torch's own modules only."""
     copy = build(network.spec)
     copy.load_state_dict(network.state_dict())
-    wide: list[nn.Module] = [part for part in copy.modules() if isinstance(part, DepthwiseConv2d)]
-    for part in wide:
-        part.__class__ = nn.Conv2d
+    parts: list[nn.Module] = list(copy.modules())
+    for part in parts:
+        if isinstance(part, DepthwiseConv2d | PointwiseConv2d):
+            part.__class__ = nn.Conv2d
+        elif isinstance(part, GlobalMean):
+            part.__class__ = nn.AdaptiveAvgPool2d
     return copy
 
 
@@ -85,6 +88,41 @@ def test_a_whole_network_has_the_gradients_of_plain_modules(resolution: int) -> 
         part(images).square().sum().backward()
     for mine, expected in zip(network.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, expected.grad, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("size", [1, 4, 8, 9])
+@pytest.mark.parametrize("bias", [False, True])
+def test_pointwise_convolutions_and_means_are_those_of_torch(size: int, bias: bool) -> None:
+    ours = nn.Sequential(PointwiseConv2d(6, 5, 1, bias=bias), GlobalMean(1)).double()
+    theirs = nn.Sequential(nn.Conv2d(6, 5, 1, bias=bias), nn.AdaptiveAvgPool2d(1)).double()
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(3, 6, size, size, dtype=torch.float64)
+    x = x.to(memory_format=torch.channels_last).requires_grad_()
+    found = []
+    for part in (ours, theirs):
+        out = part(x)
+        found.append((out, *torch.autograd.grad(out.square().sum(), (x, *part.parameters()))))
+    for mine, expected in zip(*found, strict=True):
+        torch.testing.assert_close(mine, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["effnet-b0", "resnet-20", "densenet-bc-100-12", "googlenet"])
+def test_a_folded_network_gives_the_same_scores(name: str) -> None:
+    spec = small(base(name), 32).with_classes(10)
+    network = build(spec).double()
+    for part in network.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            nn.init.uniform_(part.weight, 0.5, 2)
+            nn.init.uniform_(part.running_var, 0.5, 2)
+            nn.init.normal_(part.bias)
+            nn.init.normal_(part.running_mean)
+    images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    expected = network.eval()(images)
+    fast = folded(network)
+    norms = sum(isinstance(part, nn.BatchNorm2d) for part in fast.modules())
+    assert norms < sum(isinstance(part, nn.BatchNorm2d) for part in network.modules()) or norms == 0
+    torch.testing.assert_close(fast(images), expected, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(network(images), expected, rtol=0, atol=0)
 
 
 def test_eval_counts_stay_those_of_plain_modules() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, replace
+from functools import cached_property
 from itertools import product
 
 from scaler.cost.network_cost import cost
@@ -47,7 +48,7 @@ class Scalable:
         """The network at these multipliers."""
         return scale(self.spec, multipliers * self.reduced, self.rounding)
 
-    @property
+    @cached_property
     def base(self) -> NetworkSpec:
         """The network at multipliers of 1."""
         return self.at(NO_CHANGE)
@@ -165,7 +166,11 @@ def nearby(base: NetworkSpec, asked: Multipliers, moves: Multipliers) -> Iterato
 
 def _moved(one: Multipliers, other: Multipliers) -> float:
     """Euclidean distance of the logarithms."""
-    return math.hypot(*(math.log(a / b) for a, b in zip(astuple(one), astuple(other), strict=True)))
+    return math.hypot(
+        math.log(one.depth / other.depth),
+        math.log(one.width / other.width),
+        math.log(one.resolution / other.resolution),
+    )
 
 
 def _floor(value: float) -> int:
