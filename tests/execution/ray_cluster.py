@@ -62,10 +62,11 @@ def _patience() -> Iterator[None]:
     from ray._private import node, services
 
     start, look = node.Node.start_raylet, services.get_node
+    ports: Any = _raylet  # whose types do not tell of all that it has
 
     def start_raylet(self: Any, *arguments: Any, **more: Any) -> None:
         for name in ("DASHBOARD_AGENT_LISTEN", "METRICS_AGENT", "METRICS_EXPORT"):
-            _raylet.persist_port(self._session_dir, self._node_id, getattr(_raylet, f"{name}_PORT_NAME"), -1)
+            ports.persist_port(self._session_dir, self._node_id, getattr(ports, f"{name}_PORT_NAME"), -1)
         start(self, *arguments, **more)
 
     def get_node(gcs_address: str, node_id: str) -> Any:

@@ -198,7 +198,7 @@ def test_trials_as_a_table(tmp_path: Path) -> None:
     path.write_text(csv_text(trials_table(seen), FORMATS))
     lines = path.read_text().splitlines()
     assert lines[0] == ",".join(COLUMNS)
-    assert lines[1] == "0,1,0,1,64,10000000000000,0.000000,,0.333,diverged"
+    assert lines[1] == "0,1,0,1,64,10000000000000,0.000000,,0.333,diverged,0"
     assert lines[2].startswith("1,0,0,1,100,1100000,0.")
     assert lines[3].startswith("1,0,1,2,200,2200000,0.")
 
