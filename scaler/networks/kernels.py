@@ -90,7 +90,8 @@ class _Mean(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return (gradients[0] / (ctx.shape[2] * ctx.shape[3])).expand(ctx.shape)
+        to_pixel: Tensor = gradients[0] / (ctx.shape[2] * ctx.shape[3])
+        return to_pixel.expand(ctx.shape)
 
 
 class _Depthwise(torch.autograd.Function):

@@ -45,7 +45,7 @@ def rows() -> Iterator[Row]:
             GROUP, "second load of a folder", "first load", IMAGES / second.seconds, "images/s",
             f"the cache takes {cached / IMAGES:,.0f} bytes an image",
         )  # fmt: skip
-        drawn = fractals.Settings(sizes={"train": 8, "validation": 0, "test": 0})
+        drawn = fractals.Settings(images={"train": 8, "validation": 0, "test": 0})
         count = 8 * drawn.classes
         found = ratio(timed(partial(_draw, drawn)), decode)
         yield found.row(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from scaler.training.recipe import Recipe
 from scaler.training.trainer import GRADIENT_NORM, fresh
 
 #: Scaler's own modules, and torch's that they stand for.
-_PLAIN: dict[type[nn.Module], type[nn.Module]] = {
+PLAIN: dict[type[nn.Module], type[nn.Module]] = {
     DepthwiseConv2d: nn.Conv2d,
     PointwiseConv2d: nn.Conv2d,
     GlobalMean: nn.AdaptiveAvgPool2d,
@@ -63,7 +64,7 @@ def plain_network(spec: NetworkSpec) -> nn.Module:
     """The network with torch's own modules alone."""
     network = fresh(spec, 0)
     for part in list(network.modules()):
-        part.__class__ = _PLAIN.get(type(part), type(part))
+        part.__class__ = PLAIN.get(type(part), type(part))
     return network
 
 
@@ -75,8 +76,12 @@ def plain_training(
     network = plain_network(spec).train()
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "weight_decay": recipe.weight_decay},
+        {"params": others},
+    ]
     descent = torch.optim.SGD(
-        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others}],
+        groups,
         lr=recipe.learning_rate,
         momentum=recipe.momentum,
         nesterov=True,
