@@ -21,7 +21,7 @@ class NotebookProgress(Progress):
         from IPython.display import display
 
         if not self.disable:
-            self._handle = display(self, display_id=True)
+            self._handle = display(self, display_id=True)  # type: ignore[no-untyped-call]
 
     def stop(self) -> None:
         if self._handle is not None:
