@@ -54,6 +54,8 @@ def open_storage(address: str) -> BaseStorage:
         path = Path(address)
         with reported(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not path.is_file():  # a pipe would never end
+                raise UserError(f"{path} is no plain file: remove it, and run the same command again")
             mend(path)
             return JournalStorage(_Journal(address, lock_obj=_JournalLock(path)))  # type: ignore[arg-type]
     try:
