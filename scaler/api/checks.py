@@ -18,6 +18,8 @@ _PATIENCE = 10
 _LONGEST_FILE = 200
 #: Processes of one machine.
 MOST_WORKERS = 512
+#: Repetitions of one training.
+MOST_SEEDS = 10_000
 #: Seeds are numbers that every library takes.
 LARGEST_SEED = 2**63 - 1
 
@@ -60,7 +62,7 @@ def check_numbers(*, seed: int, seeds: int | None, workers: int | None, se: floa
     """
     known: tuple[tuple[str, float | None, float, float], ...] = (
         ("--seed", seed, 0, LARGEST_SEED),
-        ("--seeds", seeds, 1, math.inf),
+        ("--seeds", seeds, 1, MOST_SEEDS),
         ("--workers", workers, 1, MOST_WORKERS),
         ("--se", se, 1, math.inf),
     )

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from scaler.api.checks import LARGEST_SEED, MOST_WORKERS
+from scaler.api.checks import LARGEST_SEED, MOST_SEEDS, MOST_WORKERS
 from scaler.errors import UserError
 from scaler.scaling.budget import parse_seconds
 
@@ -155,7 +155,8 @@ Seed = Annotated[
     typer.Option("--seed", metavar="N", min=0, max=LARGEST_SEED, help="What all randomness derives from."),
 ]
 Seeds = Annotated[
-    int | None, typer.Option("--seeds", metavar="N", min=1, help="Repetitions with different seeds.")
+    int | None,
+    typer.Option("--seeds", metavar="N", min=1, max=MOST_SEEDS, help="Repetitions with different seeds."),
 ]
 Device = Annotated[
     str,

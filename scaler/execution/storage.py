@@ -266,6 +266,11 @@ def mend(journal: Path) -> None:
         return
     good, damaged, number = 0, 0, 0
     with journal.open("rb") as file:
+        if file.read(1) not in (b"", b"{"):
+            raise UserError(
+                f"{journal} is no study: put back a copy of the file, or remove it to train anew."
+            )
+        file.seek(0)
         for number, line in enumerate(file, 1):
             if not (line.endswith(b"\n") and _is_record(line)):
                 damaged = damaged or number
@@ -284,5 +289,5 @@ def mend(journal: Path) -> None:
 def _is_record(line: bytes) -> bool:
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

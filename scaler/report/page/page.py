@@ -82,7 +82,8 @@ def write_page(runs: Sequence[Run], file: Path | None = None) -> Path:
     Raises:
         UserError: a run has no tables, or the place cannot be written.
     """
-    return write_bytes(file or runs[0].path / REPORT, page(runs).encode())
+    option = "--results" if file is None else "--output"
+    return write_bytes(file or runs[0].path / REPORT, page(runs).encode(), option)
 
 
 def page(runs: Sequence[Run]) -> str:
