@@ -268,7 +268,7 @@ def mend(journal: Path) -> None:
     with journal.open("rb") as file:
         if file.read(1) not in (b"", b"{"):
             raise UserError(
-                f"{journal} is no study: put back a copy of the file, or remove it to train anew."
+                f"{journal} is no study: put back a copy, or remove it to train anew."
             )
         file.seek(0)
         for number, line in enumerate(file, 1):
