@@ -139,7 +139,7 @@ def scale(
     if flops is not None:
         options.refuse(context, "--flops finds the phi itself", "phi")
     if not train:
-        options.refuse(context, "--no-train trains nothing", "time_budget", "storage", "seeds", "workers")
+        options.refuse(context, "--no-train trains nothing", "time_budget", "storage", "seeds")
     found = scaling.scale(
         phi=phi,
         flops=flops,
