@@ -311,8 +311,8 @@ def test_scale_without_a_search_uses_the_published_coefficients(
     ("arguments", "sentence"),
     [
         (("search", "--base", "effnet-b9"), "did you mean effnet-b"),
-        (("search", "--budget", "1x"), "is what effnet-b0 itself costs"),
-        (("search", "--budget", "400M"), "is what effnet-b0 itself costs"),
+        (("search", "--budget", "1x"), "is what the base itself costs"),
+        (("search", "--budget", "400M"), "is what effnet-b0 (402M FLOPs) itself costs"),
         (("search", "--budget", "plenty"), "cannot read the budget 'plenty'"),
         (("search", "--space", "no-such"), "unknown search space 'no-such'"),
         (("search", "--data", "mnist"), "fractals"),
