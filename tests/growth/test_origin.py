@@ -165,7 +165,7 @@ def test_coefficients_of_ones_own_need_no_search(tmp_path: Path) -> None:
     ("arguments", "sentence"),
     [
         (("--alpha", "1.01"), "nearly as it is"),
-        (("--alpha", "0"), "alpha must be a positive number"),
+        (("--alpha", "0"), "should be greater than or equal to 0.1"),
         (("--alpha", "1.5", "--beta", "0.5"), "all coefficients must grow, or all shrink"),
         (("--alpha", "1.5", "--search", "one"), "give one of them"),
         (("--compare", "deep"), "is no policy"),
