@@ -97,8 +97,8 @@ def a_scaling(folder: Path, last: float) -> None:
         phi = int(name[-1]) if "phi" in name else 0
         policy = "depth" if "depth" in name else "compound"
         curve.append(f"{name},{policy},{phi},{1e6 * 2**phi},{means(values, [training])[0]},{training}")
-    trials = ["candidate,seed_index,rung,accuracy"]
-    trials += [f"{training},{seed},0,{value}" for (training, seed), value in values.items()]
+    trials = ["candidate,seed_index,rung,accuracy,state"]
+    trials += [f"{training},{seed},0,{value},complete" for (training, seed), value in values.items()]
     folder.mkdir()
     (folder / "curve.csv").write_text("\n".join(curve))
     (folder / "trials.csv").write_text("\n".join(trials))
