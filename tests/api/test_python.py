@@ -238,6 +238,7 @@ def test_nothing_heavy_is_imported_before_it_is_used() -> None:
     assert ran.stdout.strip() == "set()"
 
 
+@pytest.mark.slow
 def test_a_script_may_search_at_its_top_level(space: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

@@ -207,6 +207,7 @@ def test_real_costs_are_columns_and_objectives(here: Path, searched: Path) -> No
     assert run("pareto", "costs", "--objectives", "params,latency,memory", *results) == 0
 
 
+@pytest.mark.slow
 def test_pareto_measures_what_nobody_has_measured(
     here: Path, searched: Path, scaled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -61,7 +61,7 @@ def is_candidate(row: dict[str, str], folder: Path, network: str) -> bool:
         (),
         ("--max-params", "450K"),  # leaves the first candidates out, so that all places move
         ("--max-activations", "320K"),
-        ("--base", "effnet-b0"),
+        pytest.param(("--base", "effnet-b0"), marks=pytest.mark.slow),
         ("--se", "8"),
         ("--budget", "1.5x"),
         ("--data", "fractals"),

@@ -46,7 +46,13 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proxy_training, "_load", load)
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+#: Those that train much take long: all of them in `make test-all`.
+BRIEF = ("law", "knowledge-gradient", "random")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in BRIEF else pytest.mark.slow) for name in STRATEGIES]
+)
 @pytest.mark.usefixtures("clean")
 def test_no_strategy_reads_the_test_part(name: str, tmp_path: Path) -> None:
     work = prepare(SPACE, Settings(workers=1)).work
