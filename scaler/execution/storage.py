@@ -267,9 +267,7 @@ def mend(journal: Path) -> None:
     good, damaged, number = 0, 0, 0
     with journal.open("rb") as file:
         if file.read(1) not in (b"", b"{"):
-            raise UserError(
-                f"{journal} is no study: put back a copy, or remove it to train anew."
-            )
+            raise UserError(f"{journal} is no study: put back a copy, or remove it to train anew.")
         file.seek(0)
         for number, line in enumerate(file, 1):
             if not (line.endswith(b"\n") and _is_record(line)):
