@@ -19,7 +19,7 @@ base: resnet-20
 grid: {lattice: 1}
 data: digits
 proxy: {resolution: 8, width: 0.3, divisor: 1, upsample: true}
-recipe: {epochs: 2, images: 256, batch_size: 64, validation_images: 100}
+recipe: {epochs: 2, images: 128, batch_size: 64, validation_images: 100}
 rungs: [1, 2]
 seeds: 2
 strategy: halving
@@ -101,7 +101,7 @@ def test_trials_hold_every_rung(searched: Path) -> None:
         (str(c), "0") for c in range(4)
     }
     assert all(row["state"] == "complete" for row in table)
-    assert all(int(row["images"]) == 256 * int(row["epochs"]) for row in table)
+    assert all(int(row["images"]) == 128 * int(row["epochs"]) for row in table)
 
 
 def test_coefficients_are_those_of_the_chosen_candidate(searched: Path) -> None:
