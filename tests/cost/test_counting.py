@@ -42,7 +42,7 @@ PUBLISHED = {
 
 
 def efficientnets(*indices: int) -> list[Any]:
-    """Names of EfficientNets, of which the counts of B0, B1 and B4 are kept for the tests that follow."""
+    """Names of EfficientNets; the counts of B0, B1 and B4 are quick, and show what the others show."""
     marks = {index: [] if index in (0, 1, 4) else [pytest.mark.slow] for index in indices}
     return [pytest.param(f"effnet-b{index}", marks=marks[index]) for index in indices]
 
