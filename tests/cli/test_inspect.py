@@ -25,12 +25,15 @@ from tests.cli.conftest import Ran
 
 Run = Callable[..., Ran]
 
-TINY = """
+#: Inverted residuals with excitation, as an EfficientNet has, but few.
+NETWORK = Path(__file__).parents[1] / "networks" / "example_network.yaml"
+TINY = f"""
 about: a test
-grid: {lattice: 1}
+base: {NETWORK}
+grid: {{lattice: 1}}
 data: digits
-proxy: {resolution: 8, width: 0.05, divisor: 1, upsample: true}
-recipe: {epochs: 1, images: 64, batch_size: 32, validation_images: 50}
+proxy: {{resolution: 8, width: 0.5, divisor: 1, upsample: true}}
+recipe: {{epochs: 1, images: 64, batch_size: 32, validation_images: 50}}
 rungs: [1]
 seeds: 1
 """
@@ -38,7 +41,7 @@ seeds: 1
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of results with the scaling ``grown``: base and four policies of a thin effnet-b0."""
+    """A folder of results with the scaling ``grown``: base and four policies of a small network."""
     folder = tmp_path_factory.mktemp("inspect")
     (folder / "tiny.yaml").write_text(TINY)
     with pytest.raises(SystemExit) as ended:
@@ -117,7 +120,7 @@ def test_excitation_and_what_dropping_costs(run: Run, results: Path, tmp_path: P
     with torch.device("meta"):
         held = sum(p.numel() for n, p in build(native).named_parameters() if ".se." in n)
     assert sum(int(row["params"]) for row in blocks) == held
-    assert all(place.startswith("6.") for place in answer["dropped"])
+    assert all(place.startswith("2.") for place in answer["dropped"])
     assert len(answer["excitation_retrain"]) == 1
     assert drawn(tmp_path / "excitation.png")
     channels = rows(tmp_path / "excitation-channels.csv")
@@ -145,7 +148,7 @@ def test_reuse_from_a_weight_file_of_scalers_own(run: Run, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("reuse", "grown"), r"Error: effnet-b0 has no dense blocks"),
+        (("reuse", "grown"), r"Error: tiny-mb has no dense blocks"),
         (("cam", "none"), r"Error: there is no run 'none'"),
         (("cam", "grown", "--phi", "3"), r"no trained network at phi = 3; it has base, depth at phi = 1"),
         (("excitation", "grown", "--policy", "deep"), r"no trained network of deep at phi = 1"),

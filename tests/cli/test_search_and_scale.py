@@ -15,10 +15,11 @@ from scaler.errors import UserError
 
 TINY = """
 about: a test
+base: resnet-20
 grid: {lattice: 1}
 data: digits
-proxy: {resolution: 8, width: 0.05, divisor: 1, upsample: true}
-recipe: {epochs: 2, images: 256, batch_size: 64, validation_images: 100}
+proxy: {resolution: 8, width: 0.3, divisor: 1, upsample: true}
+recipe: {epochs: 2, images: 128, batch_size: 64, validation_images: 100}
 rungs: [1, 2]
 seeds: 2
 strategy: halving
@@ -100,7 +101,7 @@ def test_trials_hold_every_rung(searched: Path) -> None:
         (str(c), "0") for c in range(4)
     }
     assert all(row["state"] == "complete" for row in table)
-    assert all(int(row["images"]) == 256 * int(row["epochs"]) for row in table)
+    assert all(int(row["images"]) == 128 * int(row["epochs"]) for row in table)
 
 
 def test_coefficients_are_those_of_the_chosen_candidate(searched: Path) -> None:
@@ -339,8 +340,8 @@ def test_wrong_use_ends_in_one_sentence(
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("grid: {lattice: 1}", "grid: {latice: 1}", "line 3, key 'grid.latice'"),
-        ("seeds: 2", "seeds: two", "line 8, key 'seeds'"),
+        ("grid: {lattice: 1}", "grid: {latice: 1}", "line 4, key 'grid.latice'"),
+        ("seeds: 2", "seeds: two", "line 9, key 'seeds'"),
         ("rungs: [1, 2]", "rungs: [2, 1]", "rungs must be ascending"),
         ("rungs: [1, 2]", "rungs: [1, 3]", "make them equal"),
         ("about: a test", "about: [", "line"),

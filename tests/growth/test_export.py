@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 
 import scaler
 from scaler.errors import UserError
-from scaler.growth.formats import FORMATS, to_onnx, to_pt2, to_safetensors, to_script
+from scaler.growth.formats import FORMATS, Exported, to_safetensors, to_script
 from scaler.growth.package import Packaged, Preprocessing, load_weights
 from scaler.networks.build import Network, build
 from scaler.networks.registry import base
@@ -47,25 +48,51 @@ def expected(network: Network, images: torch.Tensor) -> torch.Tensor:
 )
 @pytest.mark.slow
 def test_all_formats_give_the_modules_scores(name: str, phi: float, tmp_path: Path) -> None:
-    check_formats(a_network(name, phi), tmp_path)
-
-
-def test_all_formats_give_the_scores_of_a_small_one(tmp_path: Path) -> None:
-    check_formats(a_network("resnet-20", pixels=8), tmp_path)
-
-
-def check_formats(network: Network, folder: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
+    check_formats(written(a_network(name, phi), tmp_path))
+
+
+@dataclass(frozen=True)
+class Written:
+    """A network and its files ``n.*`` in a folder, with what was said of them, by format."""
+
+    network: Network
+    folder: Path
+    exported: dict[str, Exported]
+
+
+@pytest.fixture(scope="module")
+def small_one(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    return written(a_network("resnet-20", pixels=8), tmp_path_factory.mktemp("small"))
+
+
+def written(network: Network, folder: Path) -> Written:
+    """The network in all formats but the script, which has a test of its own."""
+    assert set(FORMATS) == {"onnx", "pt2", "safetensors", "spec", "script"}
+    forms = {name: FORMATS[name] for name in ("onnx", "pt2", "safetensors", "spec")}
+    return Written(
+        network,
+        folder,
+        {name: write(network, LABELS, folder / f"n{ending}") for name, (write, ending) in forms.items()},
+    )
+
+
+def test_all_formats_give_the_scores_of_a_small_one(small_one: Written) -> None:
+    check_formats(small_one)
+
+
+def check_formats(given: Written) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    network, folder = given.network, given.folder
     pixels = network.spec.resolution
     for batch in (1, 3):
         images = torch.rand(batch, 3, pixels, pixels)
         wanted = expected(network, images)
         bound = 1e-4 * max(1.0, float(wanted.abs().max()))
         if batch == 1:
-            to_onnx(network, LABELS, folder / "n.onnx")
-            to_pt2(network, LABELS, folder / "n.pt2")
-            to_safetensors(network, LABELS, folder / "n.safetensors")
             session = onnxruntime.InferenceSession(folder / "n.onnx")
             extra = {"labels.json": ""}
             program = torch.export.load(folder / "n.pt2", extra_files=extra).module()
@@ -125,17 +152,14 @@ def test_the_script_trains_on_a_folder_and_its_weights_load(tmp_path: Path) -> N
 
 
 def test_every_format_has_a_snippet_that_runs_to_the_modules_scores(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_one: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("onnxscript")
-    monkeypatch.chdir(tmp_path)
-    network, images = a_network("resnet-20", pixels=8), torch.zeros(1, 3, 8, 8)
+    monkeypatch.chdir(small_one.folder)
+    network, images = small_one.network, torch.zeros(1, 3, 8, 8)
     wanted = expected(network, images)
-    assert set(FORMATS) == {"onnx", "pt2", "safetensors", "spec", "script"}  # the last has a test of its own
-    for name in ("onnx", "pt2", "safetensors", "spec"):
-        write, ending = FORMATS[name]
+    for name, exported in small_one.exported.items():
         left: dict[str, Any] = {}
-        exec(compile(write(network, LABELS, Path(f"n{ending}")).snippet, name, "exec"), left)
+        exec(compile(exported.snippet, name, "exec"), left)
         if name in ("onnx", "pt2"):  # images in [0, 1], labels inside
             scores = torch.as_tensor(left["scores"]).detach()
             assert float((scores - wanted).abs().max()) <= 1e-4 * max(1.0, float(wanted.abs().max()))

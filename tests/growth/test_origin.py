@@ -3,6 +3,8 @@
 import csv
 import json
 import math
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,13 +34,31 @@ def run(*arguments: str) -> int:
     return int(ended.value.code or 0)
 
 
-def searched(folder: Path, *more: str, lattice: int = 1) -> SearchResult:
+def search(folder: Path, *more: str, lattice: int = 1) -> SearchResult:
     """The answer of a small search; everything lies in ``folder``."""
-    folder.mkdir(exist_ok=True)
     (folder / "space.yaml").write_text(SPACE.format(lattice=lattice))
     where = ("--space", str(folder / "space.yaml"), "--results", str(folder), "--workers", "1")
     assert run("search", "--name", "one", *where, *more) == 0
     return read_result(folder / "one")
+
+
+Searched = Callable[..., SearchResult]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Searched:
+    """As :func:`search`, but with the same options it runs once, and every test has a copy of its own."""
+    ran: dict[tuple[str, ...], Path] = {}
+
+    def copied(folder: Path, *more: str) -> SearchResult:
+        if more not in ran:
+            made = tmp_path_factory.mktemp("searched")
+            search(made, *more)
+            ran[more] = made
+        shutil.copytree(ran[more], folder, dirs_exist_ok=True)
+        return read_result(folder / "one")
+
+    return copied
 
 
 def grown(folder: Path, *more: str) -> dict[str, str]:
@@ -68,25 +88,25 @@ def is_candidate(row: dict[str, str], folder: Path, network: str) -> bool:
     ],
 )
 def test_the_chosen_network_grows_whatever_changed_the_candidates(
-    limits: tuple[str, ...], tmp_path: Path
+    limits: tuple[str, ...], searched: Searched, tmp_path: Path
 ) -> None:
     result = searched(tmp_path, *limits)
     assert is_candidate(grown(tmp_path), tmp_path, result.network)
 
 
-def test_limits_leave_candidates_out(tmp_path: Path) -> None:
+def test_limits_leave_candidates_out(searched: Searched, tmp_path: Path) -> None:
     everything, fewer = searched(tmp_path / "all"), searched(tmp_path / "few", "--max-params", "450K")
     assert fewer.policies.keys() < everything.policies.keys()
     assert next(iter(fewer.policies)) != next(iter(everything.policies))
 
 
-def test_other_data_after_the_search_grow_the_same_network(tmp_path: Path) -> None:
+def test_other_data_after_the_search_grow_the_same_network(searched: Searched, tmp_path: Path) -> None:
     result = searched(tmp_path)
     assert is_candidate(grown(tmp_path, "--data", "fractals"), tmp_path, result.network)
 
 
 def test_another_base_after_the_search_is_no_search_of_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    searched: Searched, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     searched(tmp_path)
     assert run("scale", "--search", "one", "--base", "effnet-b0", "--results", str(tmp_path)) == 2
@@ -94,12 +114,12 @@ def test_another_base_after_the_search_is_no_search_of_it(
 
 
 def test_a_changed_space_file_does_not_change_what_grows(tmp_path: Path) -> None:
-    result = searched(tmp_path, lattice=2)
+    result = search(tmp_path, lattice=2)
     (tmp_path / "space.yaml").write_text(SPACE.format(lattice=3))
     assert is_candidate(grown(tmp_path), tmp_path, result.network)
 
 
-def test_policies_are_known_by_name(tmp_path: Path) -> None:
+def test_policies_are_known_by_name(searched: Searched, tmp_path: Path) -> None:
     result = searched(tmp_path)
     origin = origin_of(result, "one")
     assert origin.chosen == result.policies[result.network]
@@ -120,7 +140,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("kind", DAMAGED)
-def test_an_answer_that_cannot_be_read_says_what_to_do(kind: str, tmp_path: Path) -> None:
+def test_an_answer_that_cannot_be_read_says_what_to_do(kind: str, searched: Searched, tmp_path: Path) -> None:
     text = DAMAGED[kind]
     if text is None:
         searched(tmp_path)
@@ -132,7 +152,7 @@ def test_an_answer_that_cannot_be_read_says_what_to_do(kind: str, tmp_path: Path
     assert "\n" not in str(error.value)
 
 
-def test_an_answer_reads_back_as_it_was_written(tmp_path: Path) -> None:
+def test_an_answer_reads_back_as_it_was_written(searched: Searched, tmp_path: Path) -> None:
     result = searched(tmp_path)
     run_of_it = find_search(tmp_path, None, None)
     assert run_of_it is not None
@@ -140,7 +160,7 @@ def test_an_answer_reads_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_a_search_of_another_version_is_left_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    searched: Searched, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     searched(tmp_path)
     record = tmp_path / "one" / "run.yaml"

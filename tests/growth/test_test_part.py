@@ -20,9 +20,10 @@ from scaler.search.workload import Settings
 SPACE = Space.model_validate(
     {
         "about": "a test",
+        "base": "resnet-20",
         "grid": {"lattice": 1},
         "data": "digits",
-        "proxy": {"resolution": 8, "width": 0.05, "upsample": True},
+        "proxy": {"resolution": 8, "width": 0.3, "divisor": 1, "upsample": True},
         "recipe": {"epochs": 2, "images": 64, "batch_size": 32, "validation_images": 50},
         "rungs": [1, 2],
         "seeds": 2,

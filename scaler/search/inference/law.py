@@ -125,24 +125,35 @@ class Law:
 
     def crossed(self, questions: Questions, values: Values) -> Array:
         """``[M, T, N]`` between questions and values (their ``value`` is not looked at)."""
-        latent = self.latent(questions, self.networks(values.network))
+        networks, which = np.unique(values.network, return_inverse=True)
+        latent = self.latent(questions, self.networks(networks)).take(which, axis=2)
         return np.asarray(latent * self._fidelity_correlation[:, None, values.rung])
 
     def covariance(self, a: Values, b: Values) -> Array:
         """``[M, N_a, N_b]`` between values (not between what they estimate)."""
-        sides = self._side(self.networks(a.network)), self._side(self.networks(b.network))
-        same_seed = a.seed_index[:, None] == b.seed_index
-        same_network = a.network[:, None] == b.network
-        rungs = (slice(None), *np.ix_(a.rung, b.rung))
-        shared = SEED_EFFECT * same_seed + (same_seed & same_network)
-        shown = self._fidelity_correlation[:, a.rung, None] * self._fidelity_correlation[:, None, b.rung]
-        level = LEVEL * (a.rung[:, None] == b.rung)
-        total: Array = shown * self._latent(*sides) + self._noise[rungs] * shared + level
-        way = self._way[np.ix_(a.rung, b.rung)]
+        # Values of one network at one rung differ by their seeds alone: only what is distinct is calculated.
+        (network_a, rung_a, which_a), (network_b, rung_b, which_b) = _distinct(a), _distinct(b)
+        distinct = self._by_seed(network_a, rung_a, network_b, rung_b)
+        same_seed = (a.seed_index[:, None] == b.seed_index).astype(np.int64)
+        place = (same_seed * len(network_a) + which_a[:, None]) * len(network_b) + which_b
+        return np.asarray(distinct.reshape(len(distinct), -1).take(place, axis=1))
+
+    def _by_seed(self, network_a: Indices, rung_a: Indices, network_b: Indices, rung_b: Indices) -> Array:
+        """``[M, 2, U_a, U_b]`` between values of networks at rungs: of different seeds, and of the same."""
+        sides = self._side(self.networks(network_a)), self._side(self.networks(network_b))
+        same_network = network_a[:, None] == network_b
+        rungs = np.ix_(rung_a, rung_b)
+        shown = self._fidelity_correlation[:, rung_a, None] * self._fidelity_correlation[:, None, rung_b]
+        other = shown * self._latent(*sides)
+        total = np.stack(
+            [other, other + self._noise[(slice(None), *rungs)] * (SEED_EFFECT + same_network)], axis=1
+        )
+        total += LEVEL * (rung_a[:, None] == rung_b)
+        way = self._way[rungs]
         if way.any():
             slopes = sides[0].law @ np.swapaxes(sides[1].law, 1, 2)
             size = self.settings.fidelity_bias[:, None, None] ** 2
-            total += size * (slopes + OWN_BIAS**2 * same_network) * way
+            total += (size * (slopes + OWN_BIAS**2 * same_network) * way)[:, None]
         return np.asarray(total)
 
     def fit(self, values: Values) -> Fit:
@@ -267,6 +278,12 @@ class Fit:
         )
         own = self.weights @ (self.law.settings.own**2 * self.noise) * (len(networks) - 1)
         return float(min(own / max(second, 1e-300), 1.0))
+
+
+def _distinct(values: Values) -> tuple[Indices, Indices, Indices]:
+    """Networks and rungs that values are of, each pair once, and which of these every value is of."""
+    pairs, which = np.unique(np.stack([values.network, values.rung]), axis=1, return_inverse=True)
+    return pairs[0], pairs[1], which.reshape(-1)
 
 
 def _solve(root: NDArray[Any], right: NDArray[Any]) -> Array:

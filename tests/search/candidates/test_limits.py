@@ -16,7 +16,7 @@ from scaler.search.space import Limits
 
 @pytest.fixture(scope="module")
 def found() -> Candidates:
-    spec = small(base("effnet-b0"), 32).with_classes(10)
+    spec = small(base("resnet-20"), 32).with_classes(10)
     native = Scalable(spec, Rounding(divisor=1), Multipliers(1, 0.25, 1))
     return enumerate_candidates(lattice_points(1, 2.0, THEORY), native, native, Target(2.0, 0.1), THEORY)
 
