@@ -15,10 +15,11 @@ from scaler.inspect.images import UNKNOWN, Images
 from scaler.inspect.looks import Look
 from scaler.report.pictures.style import INK, SOFT, WIDTH, new_figure, plain, style_of, titled
 
-#: Pixels of a shown image at the least, inches between images, and inches of text under one.
-_PIXELS, _GAP, _TEXT = 128, 0.08, 0.4
+#: Pixels of a shown image at the least, inches between images, of text under one, and of a column's head.
+_PIXELS, _GAP, _TEXT, _HEAD = 128, 0.08, 0.4, 0.56
 _RIGHT, _WRONG = "#00734f", "#B23A00"
-_LETTERS = 17
+#: Inches of a letter under an image: a mean one, and some.
+_LETTER = 0.074
 
 
 def draw_maps(looks: Sequence[Look], images: Images, classes: Sequence[str], caption: str) -> Figure:
@@ -36,7 +37,8 @@ def draw_maps(looks: Sequence[Look], images: Images, classes: Sequence[str], cap
     columns = len(looks) + 1
     side = min(1.6, (WIDTH - 0.36 + _GAP) / columns - _GAP)
     row = side + _TEXT
-    top = 0.5 + row * len(images)
+    letters = int(side / _LETTER)
+    top = _HEAD + 0.1 + row * len(images)
     figure, height = titled(top, "Where each network looks", caption)
     pixels = max(one.subject.resolution for one in looks)
     shown = images.at(pixels)
@@ -50,18 +52,20 @@ def draw_maps(looks: Sequence[Look], images: Images, classes: Sequence[str], cap
             x / WIDTH, (top - 0.02) / height, head, fontsize=9.5, color=INK, va="top", fontweight="bold"
         )
     for index, image in enumerate(shown):
-        bottom = top - 0.4 - row * index - side
+        bottom = top - _HEAD - row * index - side
         places = [(x / WIDTH, bottom / height, side / WIDTH, side / height) for x in left]
-        _picture(figure.add_axes(places[0]), image, "true: " + _class(images.labels[index], classes),
-                 images.names[index])  # fmt: skip
+        true = "true: " + _class(images.labels[index], classes)
+        _picture(
+            figure.add_axes(places[0]), image, _short(true, letters), _short(images.names[index], letters)
+        )
         for place, one in zip(places[1:], looks, strict=True):
-            _map(figure.add_axes(place), image, one, index, images, classes)
+            _map(figure.add_axes(place), image, one, index, images, classes, letters)
     return figure
 
 
 def _head(one: Look) -> str:
     height, width = one.maps.shape[1:]
-    return f"{one.subject.name}\n{one.subject.resolution} px, map {height}×{width}"
+    return f"{one.subject.name}\n{one.subject.resolution} px\nmap {height}×{width}"
 
 
 def _class(label: int, classes: Sequence[str]) -> str:
@@ -70,8 +74,8 @@ def _class(label: int, classes: Sequence[str]) -> str:
     return classes[label] if classes else f"class {label}"
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LETTERS else "…" + text[1 - _LETTERS :]
+def _short(text: str, letters: int) -> str:
+    return text if len(text) <= letters else "…" + text[1 - letters :]
 
 
 def _bare(axes: Axes) -> None:
@@ -88,11 +92,17 @@ def _under(axes: Axes, first: str, second: str, colour: str) -> None:
 def _picture(axes: Axes, image: NDArray[np.uint8], first: str, second: str) -> None:
     _bare(axes)
     axes.imshow(image, interpolation="nearest")
-    _under(axes, _short(first), _short(second), INK)
+    _under(axes, first, second, INK)
 
 
 def _map(
-    axes: Axes, image: NDArray[np.uint8], one: Look, index: int, images: Images, classes: Sequence[str]
+    axes: Axes,
+    image: NDArray[np.uint8],
+    one: Look,
+    index: int,
+    images: Images,
+    classes: Sequence[str],
+    letters: int,
 ) -> None:
     _bare(axes)
     axes.imshow(_overlaid(image, one, index), interpolation="nearest")
@@ -102,7 +112,7 @@ def _map(
     second = f"p = {one.probabilities[index, found]:.2f}"
     if label not in (UNKNOWN, found):
         second += f", true {one.probabilities[index, label]:.2f}"
-    _under(axes, mark + _short(_class(found, classes)), second, colour)
+    _under(axes, mark + _short(_class(found, classes), letters - len(mark)), second, colour)
 
 
 def _overlaid(image: NDArray[np.uint8], one: Look, index: int) -> NDArray[np.float64]:
