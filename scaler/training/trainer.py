@@ -24,7 +24,7 @@ from scaler.training import checkpoint as files
 from scaler.training.checkpoint import Checkpoint
 from scaler.training.device import Device, keep_memory
 from scaler.training.distributed import ALONE, Group
-from scaler.training.optimiser import optimiser
+from scaler.training.optimiser import Descent
 from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds, training_flops
 from scaler.training.schedule import averaging, learning_rate
 
@@ -191,7 +191,7 @@ def _evaluate(
 
 def step(
     network: nn.Module,
-    descent: torch.optim.Optimizer,
+    descent: Descent,
     images: Tensor,
     labels: Tensor,
     recipe: Recipe,
@@ -218,11 +218,11 @@ def gradients(
     return total
 
 
-def descend(network: nn.Module, descent: torch.optim.Optimizer) -> None:
+def descend(network: nn.Module, descent: Descent) -> None:
     """One step of the optimiser by the gradients that are there."""
     nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM, foreach=True)
     descent.step()
-    descent.zero_grad(set_to_none=True)
+    descent.zero_grad()
 
 
 class Training:
@@ -244,7 +244,7 @@ class Training:
         self.network = device.place(fresh(self.spec, seeds.weights))
         self.averaged = copy.deepcopy(self.network)
         self.parallel = group.parallel(self.network, device)
-        self.optimiser = optimiser(self.network, recipe)
+        self.optimiser = Descent(self.network, recipe)
         part = data.part("train", self.spec.resolution)
         rows = subset(part.labels, recipe.images, derive(seeds.order, "subset"))
         normalise = normalisation(part)
@@ -292,8 +292,7 @@ class Training:
         total = torch.zeros((), device=self.device.torch)
         for index, (images, labels) in enumerate(self._batches()):
             rate = learning_rate(self.recipe, self.epochs * steps + index, self.recipe.epochs * steps)
-            for group in self.optimiser.param_groups:
-                group["lr"] = rate
+            self.optimiser.rate = rate
             total += self._gradients(images, labels)
             descend(self.network, self.optimiser)
             self._average(averaging(self.recipe, rate, steps))
@@ -314,7 +313,7 @@ class Training:
                 if self.group.size > 1 or len(labels) // (2 * self.parts) < LEAST_MICRO_BATCH:
                     raise
             self.parts *= 2
-            self.optimiser.zero_grad(set_to_none=True)
+            self.optimiser.zero_grad()
             torch.cuda.empty_cache()
 
     def _average(self, share: float) -> None:

@@ -18,7 +18,6 @@ from scaler.data.dataset import DataSet, Part, PartName
 from scaler.networks.spec import NetworkSpec
 from scaler.training import checkpoint as files
 from scaler.training.device import Device
-from scaler.training.optimiser import optimiser
 from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds
 from scaler.training.trainer import evaluate, fresh, measure_statistics, prepared, train, trained
 from tests.training.toy import SIZES, data_set, network
@@ -279,20 +278,3 @@ def test_prepared_fits_the_network_to_data_and_recipe() -> None:
     assert kept.style.drop_path == spec.style.drop_path
     assert kept.head.dropout == spec.head.dropout
     assert bare.style.drop_path == bare.head.dropout == 0
-
-
-def test_no_weight_decay_on_norms_and_biases() -> None:
-    net = fresh(prepared(network(), RECIPE, data_set()), 0)
-    decayed, spared = optimiser(net, RECIPE).param_groups
-    names = {id(parameter): name for name, parameter in net.named_parameters()}
-    kinds = {name: type(net.get_submodule(name.rpartition(".")[0])).__name__ for name in names.values()}
-    for parameter in decayed["params"]:
-        name = names[id(parameter)]
-        assert name.endswith("weight")
-        assert "Norm" not in kinds[name]
-    for parameter in spared["params"]:
-        name = names[id(parameter)]
-        assert name.endswith("bias") or "Norm" in kinds[name]
-    assert decayed["weight_decay"] == RECIPE.weight_decay
-    assert spared["weight_decay"] == 0
-    assert len(decayed["params"]) + len(spared["params"]) == len(names)

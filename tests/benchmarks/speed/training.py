@@ -21,7 +21,7 @@ from scaler.networks.spec import NetworkSpec
 from scaler.search.candidates.proxy_base import bases
 from scaler.search.space import read_space
 from scaler.training.device import Device, keep_memory
-from scaler.training.optimiser import optimiser
+from scaler.training.optimiser import Descent
 from scaler.training.recipe import PASSES, Recipe
 from scaler.training.trainer import fresh, step
 from tests.benchmarks.speed.plain_baseline import plain_network, plain_training
@@ -100,7 +100,7 @@ def _scaler(case: Case) -> Callable[[], None]:
     spec, device = case.spec, Device()
     part = Part(*pictures(spec))
     network, averaged = (device.place(fresh(spec, 0)).train() for _ in range(2))
-    descent = optimiser(network, RECIPE)
+    descent = Descent(network, RECIPE)
     batches = Batches(part, BATCH, normalisation(part))
     endless = itertools.chain.from_iterable(batches.epoch(0, epoch) for epoch in itertools.count())
 
