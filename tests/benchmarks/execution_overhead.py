@@ -207,7 +207,7 @@ def worker_rows(results: Path) -> Rows:
             spent = []
             for workers in (1, WORKERS):
                 folder = results / f"{engine}-{repeat}-{workers}"
-                folder.mkdir()
+                (folder / CHECKPOINTS).mkdir(parents=True)
                 timed = Timed(session.work.training(folder / CHECKPOINTS), folder / "log")
                 run(session, folder, "smoke", partial(start, Engine(engine), timed, "cpu", workers))
                 spent.append(sum(timed.seconds))
