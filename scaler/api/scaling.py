@@ -73,7 +73,8 @@ def scale(
 
     # What is only counted takes no time to fit into.
     usual = None if train else SINGLE
-    compared = usual if compare is None else parse_compare(listed(compare or ["none"]))
+    named = compare if compare is None or isinstance(compare, str) else list(compare) or ["none"]
+    compared = usual if named is None else parse_compare(listed(named))
     asked = Asked(parse_phis(listed(phi)), compared, flops)
     settings = settings_of(
         data_root=data_root,
