@@ -157,8 +157,8 @@ def _origin(output: Output, source: _Source, settings: Settings) -> Origin:
     own, space = source.own, source.space
     if source.path not in ("powers", "law"):
         raise UserError(f"--path {source.path!r} is no path: write powers or law")
-    if source.search is not None and (own or space):
-        other = "--space" if space else "--alpha, --beta, --gamma"
+    if source.search is not None and (own is not None or space is not None):
+        other = "--space" if space is not None else "--alpha, --beta, --gamma"
         raise UserError(f"--search and {other} both say where coefficients come from: give one of them")
     run = find_search(source.results, source.search, source.base) if own is None and space is None else None
     if run is not None:
@@ -168,7 +168,9 @@ def _origin(output: Output, source: _Source, settings: Settings) -> Origin:
         raise UserError(
             "--path law follows what a search found: run `scaler search`, or name one by --search"
         )
-    chosen = read_space(space or DEFAULT_SPACE).override(base=source.base, **source.overrides)
+    chosen = read_space(DEFAULT_SPACE if space is None else space).override(
+        base=source.base, **source.overrides
+    )
     if own is not None:
         return own_origin(own, chosen, settings)
     why = (

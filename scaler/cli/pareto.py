@@ -119,7 +119,7 @@ def _format(form: str | None, to: Path | None) -> str:
     from scaler.report.pareto.formats import ENDINGS
 
     kinds = {ending: kind for kind, ending in ENDINGS.items()}
-    kind = form or kinds.get(to.suffix if to else ".csv", "csv")
+    kind = kinds.get(to.suffix if to else ".csv", "csv") if form is None else form
     if kind not in ENDINGS:
         raise UserError(f"--format {kind!r} is no table format: write one of {', '.join(ENDINGS)}")
     return kind
