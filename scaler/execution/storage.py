@@ -266,11 +266,14 @@ def mend(journal: Path) -> None:
         return
     good, damaged, number = 0, 0, 0
     with journal.open("rb") as file:
-        if file.read(1) not in (b"", b"{"):
-            raise UserError(f"{journal} is no study: put back a copy, or remove it to train anew.")
+        if file.read(1) not in (b"", b"{"):  # before a line is read that may never end
+            raise _no_study(journal)
         file.seek(0)
         for number, line in enumerate(file, 1):
-            if not (line.endswith(b"\n") and _is_record(line)):
+            whole = line.endswith(b"\n")
+            if not (whole and _is_record(line)):
+                if whole and number == 1:
+                    raise _no_study(journal)
                 damaged = damaged or number
             elif damaged:
                 raise UserError(
@@ -284,8 +287,14 @@ def mend(journal: Path) -> None:
             file.truncate(good)
 
 
+def _no_study(journal: Path) -> UserError:
+    return UserError(f"{journal} is no study: put back a copy, or remove it to train anew.")
+
+
 def _is_record(line: bytes) -> bool:
+    """Whether it is an object that says what was done, and by whom."""
     try:
-        return isinstance(json.loads(line), dict)
+        found = json.loads(line)
     except (ValueError, RecursionError):
         return False
+    return isinstance(found, dict) and isinstance(found.get("op_code"), int) and "worker_id" in found
