@@ -172,7 +172,9 @@ def all_runs(results: Path, kind: str) -> list[Run]:
 def every_run(results: Path) -> list[Run]:
     """The runs of all kinds, oldest first; what cannot be read is passed over as :func:`all_runs` does."""
     found = []
-    for file in sorted(results.glob(f"*/{RUN_FILE}")):
+    for file in sorted(folder / RUN_FILE for folder in results.glob("*")):
+        if not os.path.lexists(file):  # a link that leads nowhere is one that cannot be read
+            continue
         try:
             run = load_run(file.parent)
             if "space" not in run.configuration:
