@@ -143,7 +143,7 @@ def _listed(root: Path) -> tuple[tuple[str, ...], dict[str, Files]]:
 
 def _classes(folder: Path) -> tuple[str, ...]:
     entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
-    names = [entry.name for entry in entries if entry.is_dir()]
+    names = [entry.name for entry in entries if _is_folder(entry)]
     if not names and any(_is_image(entry.name) for entry in entries):
         raise UserError(f"{folder} holds images and no class folders; move them to {folder}/CLASS/")
     if not names:
@@ -151,6 +151,15 @@ def _classes(folder: Path) -> tuple[str, ...]:
     if len(names) < 2:
         raise UserError(f"{folder} has a single class, {names[0]}; to classify, at least two are needed")
     return tuple(sorted(names, key=_natural))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        raise UserError(
+            f"the class {entry.path} cannot be read ({error.strerror}): mend or remove it"
+        ) from error
 
 
 def _files(root: Path, part: str, classes: tuple[str, ...]) -> Files:
