@@ -34,7 +34,7 @@ COMMANDS: tuple[tuple[int, tuple[str, ...]], ...] = (
     (1, (*_SMALL, "--base", "mobilenet-v2", "--budget", "4x")),
     (2, (*_SMALL, "--base", "densenet-bc-100-12", "--data", "digits")),
     (2, (*_SMALL, "--base", "{here}/net.yaml", "--data", "folder:{here}/photos", "--strategy", "halving")),
-    (1, (*_SMALL, "--base", "{here}/net.py:net", "--data", "digits")),
+    (1, (*_SMALL, "--base", "{here}/net.py:net", "--budget", "4x", "--data", "digits")),
     (2, ("search", "--base", "effnet-b0", "--time-budget", "40s")),
     (1, ("scale", "--space", "smoke", "--base", "resnet-20", "--data", "digits", "--phi", "2", *_COUNTED)),
     (2, ("scale", "--space", "smoke", "--base", "effnet-b0", "--phi", "1", *_COUNTED)),
@@ -73,8 +73,8 @@ def main() -> None:
                 }
             )
             print(rows[-1], flush=True)
-    table = pd.DataFrame(rows)
-    table.to_csv(target, index=False, float_format="%.2f")
+            table = pd.DataFrame(rows)
+            table.to_csv(target, index=False, float_format="%.2f")
     within = table["ratio_idle"].between(2 / 3, 4 / 3)
     print(f"{within.sum()} of {len(table)} estimates within a third, against an idle machine; {target}")
 
