@@ -2,10 +2,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 # Tests that only calculate: no training, no processes that train.
-QUICK := tests/scaling tests/curves tests/report tests/search/inference tests/search/strategies \
-	tests/networks/test_families.py tests/networks/test_yaml_spec.py tests/test_runs.py tests/cli/test_lists.py \
-	tests/execution/test_plan.py tests/growth/test_ladder.py tests/data/test_cache.py \
-	tests/docs/test_cli_page.py
+QUICK := tests/scaling tests/curves/test_scaling_law.py tests/curves/test_pareto_front.py tests/report tests/search/inference \
+	tests/networks/test_yaml_spec.py tests/test_runs.py tests/cli/test_lists.py tests/execution/test_plan.py \
+	tests/growth/test_ladder.py tests/data/test_cache.py tests/docs/test_cli_page.py
 
 .PHONY: search check test test-all bench lint
 
