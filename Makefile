@@ -6,19 +6,22 @@ QUICK := tests/scaling tests/curves/test_scaling_law.py tests/curves/test_pareto
 	tests/networks/test_yaml_spec.py tests/test_runs.py tests/cli/test_lists.py tests/execution/test_plan.py \
 	tests/growth/test_ladder.py tests/data/test_cache.py tests/docs/test_cli_page.py
 
+# Files are not taken apart, for their tests share searches; tests/conftest.py says which begin.
+SPREAD := -n auto --dist loadfile --no-loadscope-reorder
+
 .PHONY: search check test test-all bench lint
 
 search: .venv/installed
 	$(BIN)/scaler search --base effnet-b0 --budget 2x
 
 check: lint
-	$(BIN)/pytest -q -n auto --dist loadfile $(QUICK)
+	$(BIN)/pytest -q $(SPREAD) $(QUICK)
 
 test: lint
-	$(BIN)/pytest -q -n auto --dist loadfile
+	$(BIN)/pytest -q $(SPREAD)
 
 test-all: lint
-	$(BIN)/pytest -q -n auto --dist loadfile -m ""
+	$(BIN)/pytest -q $(SPREAD) -m ""
 
 bench: .venv/ready
 	$(BIN)/python -m tests.benchmarks.speed

@@ -99,17 +99,18 @@ def _checked(path: Path, text: str, values: Series, range: Range) -> Series:
     import numpy as np
     import pandas as pd
 
-    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float)
     good = np.isfinite(numbers) & (numbers >= range.least) & (numbers <= range.most)
     if range.whole:
-        good &= numbers == numbers.round()
-    wrong = values[~(good | values.isna())]
-    if not wrong.empty:
+        good &= numbers == np.rint(numbers)
+    wrong = np.flatnonzero(~(good | values.isna().to_numpy()))
+    if len(wrong):
+        row = int(wrong[0])
         raise UserError(
-            f"{path}, line {_line(text, int(wrong.index[0]))}: {values.name} is {str(wrong.iloc[0])[:60]!r}, "
+            f"{path}, line {_line(text, row)}: {values.name} is {str(values.iloc[row])[:60]!r}, "
             f"which is not {range}"
         )
-    return numbers
+    return pd.Series(numbers, values.index, name=values.name)
 
 
 def _line(text: str, row: int) -> int:

@@ -3,7 +3,21 @@ import os
 # Before torch is imported: tiny convolutions crawl when OpenMP threads wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import pytest
 from threadpoolctl import threadpool_limits
 
 # NumPy may have been imported by a plugin of pytest's before that, with a BLAS thread for every core.
 threadpool_limits(1, user_api="blas")
+
+#: Files that take longest, by minutes rather than by number of tests: they begin first, or the last one of them
+#: would run alone in the end.
+LONGEST = (
+    "test_tour", "test_replay", "test_origin", "test_many_devices", "test_postgres", "test_on_ray",
+    "test_search_and_scale", "test_trainer", "test_scheduler", "test_hostile", "test_planted_truth",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring these files to the front, each as a whole."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))

@@ -231,8 +231,7 @@ def _finish(
     from scaler.growth.scale_up import curve_rows
     from scaler.report.answers.scaling import with_differences
     from scaler.report.columns import CSV_FORMATS, curve_frame
-    from scaler.report.page.page import write_page
-    from scaler.report.pictures.of_run import save_pictures
+    from scaler.report.page.page import write_page, write_report
 
     work = prepared.work
     # The held-out test part judges, for nothing is chosen by it any more.
@@ -260,6 +259,7 @@ def _finish(
     export_networks(run, prepared, training if train else None)
     drop_checkpoints(run)
     if train:
-        save_pictures(run)
-    write_page([run])
+        write_report(run)
+    else:
+        write_page([run])
     return found

@@ -64,39 +64,42 @@ def search(
     from scaler.scaling.budget import parse_factor
 
     checks.check_numbers(seed=seed, seeds=seeds, workers=workers, se=se)
-    asked = _space(space).override(
-        base=base,
-        budget=budget,
-        data=data,
-        strategy=strategy,
-        seeds=seeds,
-        up_to=parse_factor(None if up_to is None else str(up_to)),
-    )
-    asked = asked.with_se(se, skip_last_stage=se_skip_last_stage).with_limits(
-        params=count(max_params),
-        activations=count(max_activations),
-        memory=count(max_memory),
-        latency=max_latency,
-    )
-    settings = settings_of(
-        data_root=data_root,
-        skip_unreadable=skip_unreadable,
-        seed=seed,
-        seeds=seeds,
-        device=device,
-        workers=workers,
-        time_budget=time_budget,
-        engine=engine,
-        ray_address=ray_address,
-        gpus_per_training=gpus_per_training,
-        checkpoints=checkpoints,
-    )
-    checks.check(device=device, name=name, storage=storage, results=Path(results), engine=settings.engine)
     output = Output(quiet=quiet)
+    # What follows imports torch: a person is told first.
+    with output.working("Counting candidates and timing this machine"), one_blas_thread():
+        asked = _space(space).override(
+            base=base,
+            budget=budget,
+            data=data,
+            strategy=strategy,
+            seeds=seeds,
+            up_to=parse_factor(None if up_to is None else str(up_to)),
+        )
+        asked = asked.with_se(se, skip_last_stage=se_skip_last_stage).with_limits(
+            params=count(max_params),
+            activations=count(max_activations),
+            memory=count(max_memory),
+            latency=max_latency,
+        )
+        settings = settings_of(
+            data_root=data_root,
+            skip_unreadable=skip_unreadable,
+            seed=seed,
+            seeds=seeds,
+            device=device,
+            workers=workers,
+            time_budget=time_budget,
+            engine=engine,
+            ray_address=ray_address,
+            gpus_per_training=gpus_per_training,
+            checkpoints=checkpoints,
+        )
+        checks.check(device=device, name=name, storage=storage, results=Path(results), engine=settings.engine)
+        session = _prepared(asked, settings, Path(results), name)
+    _tell(output, session)
+    if dry_run:
+        return _found(session)
     with one_blas_thread():
-        session = _planned(output, asked, settings, Path(results), name)
-        if dry_run:
-            return _found(session)
         return _run(output, session, Path(results), name, storage, keep_weights=keep_weights)
 
 
@@ -106,18 +109,21 @@ def _space(space: str | Path | None) -> Space:
     return read_space(DEFAULT_SPACE if space is None else str(space))
 
 
-def _planned(output: Output, asked: Space, settings: Settings, results: Path, name: str | None) -> Session:
-    """The search with its candidates, data and plan, which is told."""
-    from scaler.report.answers.search import one_candidate, session_lines
+def _prepared(asked: Space, settings: Settings, results: Path, name: str | None) -> Session:
+    """The search with its candidates, data and plan."""
     from scaler.search.session import fitted_before, prepare
 
-    with output.working("Counting candidates and timing this machine"):
-        session = prepare(asked, settings, fitted_before(results, name, asked, settings))
+    return prepare(asked, settings, fitted_before(results, name, asked, settings))
+
+
+def _tell(output: Output, session: Session) -> None:
+    """Say what is going to be searched, and how long it takes."""
+    from scaler.report.answers.search import one_candidate, session_lines
+
     for line in session_lines(session):
         output.note(line)
     if len(session.problem.candidates.kept) == 1:
         output.warn(one_candidate(session))
-    return session
 
 
 def _run(
@@ -161,10 +167,10 @@ def _train(output: Output, session: Session, run: Run, storage: str | None, *, k
     from scaler.execution.trials_table import trials_table
     from scaler.growth.export import keep_searched
     from scaler.report.columns import CSV_FORMATS
-    from scaler.report.page.page import write_page
-    from scaler.report.pictures.of_run import save_pictures
+    from scaler.report.page.page import write_report
     from scaler.search.inference.selection import select
     from scaler.search.result import result_of, write_result
+    from scaler.search.session import check_counts
     from scaler.search.workload import validation_images
 
     work, found = session.work, _found(session, run)
@@ -182,11 +188,12 @@ def _train(output: Output, session: Session, run: Run, storage: str | None, *, k
         )
     judged = validation_images(work.space, work.data)
     selection = select(work.experiment, seen, validation_images=judged)
+    chosen = session.problem.candidates.kept[selection.candidate]
+    check_counts([chosen.native.spec, chosen.proxy.spec])
     write_result(run, result_of(session, selection))
     if keep_weights:
         keep_searched(run, session, selection.candidate, seen, training)
-    save_pictures(run)
-    write_page([run])
+    write_report(run)
     return replace(found, trials=trials_table(seen))
 
 

@@ -80,9 +80,9 @@ def is_candidate(row: dict[str, str], folder: Path, network: str) -> bool:
     [
         (),
         ("--max-params", "450K"),  # leaves the first candidates out, so that all places move
-        ("--max-activations", "320K"),
+        pytest.param(("--max-activations", "320K"), marks=pytest.mark.slow),
         pytest.param(("--base", "effnet-b0"), marks=pytest.mark.slow),
-        ("--se", "8"),
+        pytest.param(("--se", "8"), marks=pytest.mark.slow),
         ("--budget", "1.5x"),
         ("--data", "fractals"),
     ],

@@ -130,14 +130,14 @@ def _do_what_most_cases_do() -> None:
     from scaler.data.registry import load
     from scaler.networks.build import build
     from scaler.search.candidates.problem import experiment, pose
-    from scaler.search.session import check_counts
+    from scaler.search.session import check_counts, spanning
     from scaler.search.space import Space
     from scaler.search.strategies.registry import parse_strategy
     from tests.hostile.world import SPACE
 
     space = Space.model_validate(SPACE)
     problem = pose(space, 10)
-    check_counts(problem)
+    check_counts(spanning(problem))
     with tempfile.TemporaryDirectory() as cache:
         os.environ["SCALER_CACHE"] = cache
         load("digits", largest_resolution=8)

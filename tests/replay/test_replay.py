@@ -26,6 +26,7 @@ from scaler.search.strategies.registry import STRATEGIES, strategy
 from tests.replay.synthetic import CENTRE, EDGE, make_table
 
 TABLE, MEAN = make_table(EDGE, 0.8, seed=1)
+REPLAYS = 30
 QUICK = ("exhaustive", "one-seed", "halving", "random", "racing", "law", "knowledge-gradient", "tpe", "asha",
          "hyperband")  # fmt: skip
 
@@ -174,7 +175,7 @@ def test_racing_spends_on_the_best() -> None:
 def test_knowledge_gradient_trains_in_full_and_where_the_best_are() -> None:
     experiment = TABLE.experiment
     further = []
-    for draw in range(10):
+    for draw in range(6):
         drawn = simulator_of(TABLE).draw(draw).table
         method = KnowledgeGradient(budget_fraction=0.2)
         seen = run(method, drawn)
@@ -203,10 +204,10 @@ def test_racing_stops_when_the_decision_no_longer_changes() -> None:
 def test_ours_beat_chance_and_cover(name: str) -> None:
     simulator = simulator_of(TABLE)
     ours, chance = (
-        score(simulator, one, list(replays(simulator, strategy(one), 60))) for one in (name, "random")
+        score(simulator, one, list(replays(simulator, strategy(one), REPLAYS))) for one in (name, "random")
     )
     assert ours.mean_regret < chance.mean_regret
-    assert ours.coverage >= stats.binom.ppf(0.001, 60, 0.95) / 60
+    assert ours.coverage >= stats.binom.ppf(0.001, REPLAYS, 0.95) / REPLAYS
 
 
 def test_rank_correlation_against_scipy() -> None:

@@ -9,7 +9,6 @@ between two deaths nor a node that is gone.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import signal
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from scaler.execution.executors.executor import Failure, OnEpoch, Outcome, TrainingFailedError, attempt
+from scaler.execution.executors.forking import START, context
 from scaler.execution.executors.processes import end_with_parent
 from scaler.execution.executors.training import SharedTraining
 from scaler.execution.protocol import TrialSpec
@@ -56,15 +56,17 @@ class ManyDevices:
 
     def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> list[Evaluation]:
         """Train; raises TrainingFailedError where a process did not come to its end."""
-        from torch.multiprocessing.spawn import spawn
+        from torch.multiprocessing.spawn import start_processes
 
         from scaler.training.distributed import Seat
 
-        reader, writer = multiprocessing.get_context("spawn").Pipe(duplex=False)
+        reader, writer = context().Pipe(duplex=False)
         with reader, tempfile.TemporaryDirectory(prefix="scaler-") as folder:
             seats = [Seat(rank, self.devices, Path(folder) / "meeting") for rank in range(self.devices)]
             work = (self.training, spec, seats, writer)
-            processes = spawn(_train, work, self.devices, join=False)  # type: ignore[no-untyped-call]
+            processes = start_processes(  # type: ignore[no-untyped-call]
+                _train, work, self.devices, join=False, start_method=START
+            )
             writer.close()
             outcome = _followed(processes, reader, on_epoch)
         if isinstance(outcome, Failure):

@@ -20,6 +20,7 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 
 from scaler.execution.executors.executor import ONE_THREAD, Failure, OnEpoch, Outcome, TrainTrial, attempt
+from scaler.execution.executors.forking import context
 from scaler.execution.protocol import TrialSpec
 from scaler.training.recipe import Evaluation
 
@@ -101,10 +102,11 @@ class _Worker:
 
 
 def _start(work: bytes, environment: Mapping[str, str]) -> _Worker:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
+    found = context()
+    ours, theirs = found.Pipe()
+    variables = {**os.environ, **ONE_THREAD, **environment}
     # No daemon, which could start no processes of its own.
-    process = context.Process(target=_serve, args=(theirs, work), name="scaler-worker")
+    process = found.Process(target=_serve, args=(theirs, work, variables), name="scaler-worker")
     main = contextlib.nullcontext() if b"__main__" in work else _no_main()
     with _environment({**ONE_THREAD, **environment}), _interrupts_held(), main:
         process.start()
@@ -112,9 +114,12 @@ def _start(work: bytes, environment: Mapping[str, str]) -> _Worker:
     return _Worker(process, ours, environment)
 
 
-def _serve(pipe: Connection, work: bytes) -> None:
+def _serve(pipe: Connection, work: bytes, variables: Mapping[str, str]) -> None:
     """What a worker does: train, in silence, until the leader has no more or is gone."""
     _fall_silent()
+    # A copy of the fork server has the environment in which that one started.
+    os.environ.clear()
+    os.environ.update(variables)
     threading.Thread(target=end_with_parent, daemon=True).start()
     loaded: list[TrainTrial] = []
 

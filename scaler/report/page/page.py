@@ -21,7 +21,7 @@ from scaler.report.page.answers import scale_answer, search_answer
 from scaler.report.page.facts import command, limits, origin, proxy_facts
 from scaler.report.page.svg import inline_svg
 from scaler.report.pareto.table import pareto_table
-from scaler.report.pictures.of_run import pictures
+from scaler.report.pictures.of_run import Drawn, pictures, save_pictures
 from scaler.report.run_tables import CURVE, network_table, read_curve
 from scaler.report.tables import shown_columns
 from scaler.runs import Run
@@ -72,6 +72,13 @@ class Part:
     origin: tuple[tuple[str, str], ...]
 
 
+def write_report(run: Run) -> None:
+    """The pictures and the page of a run that has ended, in its directory."""
+    drawn = list(pictures(run))
+    save_pictures(run, drawn=drawn)
+    write_bytes(run.path / REPORT, page([run], [drawn]).encode(), "--results")
+
+
 def write_page(runs: Sequence[Run], file: Path | None = None) -> Path:
     """Write the page of some runs as one file that needs no network; gives its path.
 
@@ -86,9 +93,10 @@ def write_page(runs: Sequence[Run], file: Path | None = None) -> Path:
     return write_bytes(file or runs[0].path / REPORT, page(runs).encode(), option)
 
 
-def page(runs: Sequence[Run]) -> str:
-    """The page's HTML."""
-    parts = [_part(run) for run in runs]
+def page(runs: Sequence[Run], drawn: Sequence[Drawn] | None = None) -> str:
+    """The page's HTML; ``drawn`` are the pictures of each run, if they are there already."""
+    figures = [list(pictures(run)) for run in runs] if drawn is None else drawn
+    parts = [_part(run, own) for run, own in zip(runs, figures, strict=True)]
     bases = ", ".join(dict.fromkeys(str(one) for run in runs for one in _bases(run)))
     tables = (_front_table(runs),) if len(runs) > 1 else ()
     return rendered(
@@ -111,10 +119,10 @@ def _bases(run: Run) -> list[str]:
     return [str(base) for base in network_table(run)["base"].dropna().unique()]
 
 
-def _part(run: Run) -> Part:
+def _part(run: Run, drawn: Drawn) -> Part:
     scaling = (run.path / CURVE).is_file()
     space = run.configuration.get("space") or {}
-    shown = [{"svg": Markup(inline_svg(figure, f"{run.name} {name}"))} for name, figure in pictures(run)]
+    shown = [{"svg": Markup(inline_svg(figure, f"{run.name} {name}"))} for name, figure in drawn]
     return Part(
         heading=f"{'Scaling' if scaling else 'Search'} {run.name}",
         answer=tuple(scale_answer(run) if scaling else search_answer(run)),

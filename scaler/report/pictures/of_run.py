@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -32,6 +32,9 @@ from scaler.report.run_tables import (
 from scaler.report.trial_means import at_highest_rung, means
 from scaler.runs import Run
 
+#: Pictures with their names.
+Drawn = Sequence[tuple[str, Figure]]
+
 #: The part of the data on which a scaling measures its networks.
 _CURVE_PART = "test"
 
@@ -54,18 +57,23 @@ def pictures(run: Run) -> Iterator[tuple[str, Figure]]:
         yield from _search_pictures(run)
 
 
-def save_pictures(run: Run, form: Format = "png", folder: Path | None = None) -> list[Path]:
-    """Write the pictures of a run into its directory, or into another folder; gives their paths.
+def save_pictures(
+    run: Run, form: Format = "png", folder: Path | None = None, drawn: Drawn | None = None
+) -> list[Path]:
+    """Write the pictures of a run, or those already ``drawn``, into its directory or another folder.
+
+    Gives their paths.
 
     Raises:
         UserError: as :func:`pictures`, or the folder cannot be written.
         MachineError: the disk is full.
     """
     target, option = folder or run.path, "--output" if folder else "--results"
-    drawn = [(target / f"{name}.{form}", rendered(figure, form)) for name, figure in pictures(run)]
+    figures = pictures(run) if drawn is None else drawn
+    files = [(target / f"{name}.{form}", rendered(figure, form)) for name, figure in figures]
     with reported(target, option):
         target.mkdir(parents=True, exist_ok=True)
-    return [write_bytes(path, content, option) for path, content in drawn]
+    return [write_bytes(path, content, option) for path, content in files]
 
 
 def curve_picture(run: Run, frame: pd.DataFrame, laws: Laws) -> Figure:
