@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 # NumPy may have been imported by a plugin of pytest's before that, with a BLAS thread for every core.
 threadpool_limits(1, user_api="blas")
 
-#: Files that take longest, by minutes rather than by number of tests: they begin first, or the last one of them
+#: Files that take longest, by minutes rather than by number of tests: they begin first, or the last of them
 #: would run alone in the end.
 LONGEST = (
     "test_tour", "test_replay", "test_origin", "test_many_devices", "test_postgres", "test_on_ray",

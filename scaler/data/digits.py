@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ def open_source(path: str, root: Path | None, seed: int, skip_unreadable: bool) 
     return source(seed)
 
 
+@lru_cache(maxsize=8)
 def source(seed: int = 0) -> Source:
     """The digits with a fifth held out for the test and a fifth of the rest for validation."""
     from sklearn.datasets import load_digits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch
 
@@ -19,11 +20,14 @@ STEPS = 3
 
 
 def flops_per_second(specs: Sequence[NetworkSpec], recipe: Recipe, device: Device) -> float:
-    """Training FLOPs a second of one process on one thread (or one GPU), from a few steps of each network."""
+    """Training FLOPs a second of one process on one thread (or one GPU), from a few steps of each network.
+
+    A network is timed once per process: a plan and the search that follows it wait once.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        seconds = sum(_quickest(steps(spec, recipe, device), device) for spec in specs)
+        seconds = sum(_seconds(spec, recipe, device) for spec in specs)
     finally:
         torch.set_num_threads(threads)
     return sum(training_flops(cost(spec).flops, recipe.batch_size) for spec in specs) / seconds
@@ -42,6 +46,12 @@ def steps(spec: NetworkSpec, recipe: Recipe, device: Device) -> Callable[[], Non
         float(step(network, descent, images, labels, recipe, device))
 
     return again
+
+
+@lru_cache(maxsize=256)
+def _seconds(spec: NetworkSpec, recipe: Recipe, device: Device) -> float:
+    """Of a step."""
+    return _quickest(steps(spec, recipe, device), device)
 
 
 def _quickest(step: Callable[[], None], device: Device) -> float:

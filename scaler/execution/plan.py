@@ -17,8 +17,9 @@ MOST_ROUNDS = 10_000
 #: Of made-up accuracies from seed to seed.
 SIMULATED_DEVIATION = 0.01
 
-#: Seconds until worker processes have imported what they need, and of answer, pictures and page at the end.
-START_SECONDS, END_SECONDS = 5.0, 7.0
+#: Seconds until the server that worker processes are forked from has imported what they need, and of answer,
+#: pictures and page at the end.
+START_SECONDS, END_SECONDS = 4.0, 6.0
 #: What batches, checkpoints and averaging add to the steps that are timed.
 BESIDE_STEPS = 1.1
 
@@ -134,8 +135,7 @@ def seconds(batches: Sequence[Batch], flops_per_second: float, workers: int, cor
     """
     at_once = min(workers, cores)
     trained = sum(_longest(batch, at_once) for batch in batches)
-    started = min(workers, max(map(len, batches), default=0))  # they start as work comes
-    start = START_SECONDS * max(1.0, started / cores) if workers > 1 else 0.0
+    start = START_SECONDS if workers > 1 else 0.0
     return start + BESIDE_STEPS * trained / flops_per_second + END_SECONDS
 
 

@@ -53,7 +53,7 @@ def test_work_counts_each_training_once() -> None:
 
 def trained(batches: Sequence[Batch], workers: int, cores: int = 64) -> float:
     """Seconds of training alone, at one FLOP a second."""
-    start = START_SECONDS * max(1, min(workers, 3) / cores) if workers > 1 else 0
+    start = START_SECONDS if workers > 1 else 0
     return (seconds(batches, 1.0, workers, cores) - END_SECONDS - start) / BESIDE_STEPS
 
 
