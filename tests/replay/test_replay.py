@@ -27,6 +27,8 @@ from tests.replay.synthetic import CENTRE, EDGE, make_table
 
 TABLE, MEAN = make_table(EDGE, 0.8, seed=1)
 REPLAYS = 30
+#: What racing does with its rungs has tests of its own; here it takes as long as all others.
+RACING = pytest.param("racing", marks=pytest.mark.slow)
 QUICK = ("exhaustive", "one-seed", "halving", "random", "racing", "law", "knowledge-gradient", "tpe", "asha",
          "hyperband")  # fmt: skip
 
@@ -142,7 +144,7 @@ def test_strategies_end_and_are_pure(name: str) -> None:
         assert set(cut) == set(known)
 
 
-@pytest.mark.parametrize("name", ["random", "racing", "knowledge-gradient", "tpe", "asha", "hyperband"])
+@pytest.mark.parametrize("name", ["random", RACING, "knowledge-gradient", "tpe", "asha", "hyperband"])
 def test_strategies_keep_to_what_they_may_spend(name: str) -> None:
     drawn = simulator_of(TABLE).draw(1).table
     for fraction in (0.1, 0.2):
@@ -150,7 +152,7 @@ def test_strategies_keep_to_what_they_may_spend(name: str) -> None:
         assert spent(run(strategy(name, budget_fraction=fraction), drawn)) <= most * 1.0001
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", [RACING if name == "racing" else name for name in QUICK])
 def test_strategies_live_with_divergence(name: str) -> None:
     broken = dataclasses.replace(TABLE, loss=TABLE.loss.copy(), accuracy=TABLE.accuracy.copy())
     broken.loss[::2, :, 2:], broken.accuracy[::2, :, 2:] = np.nan, 0.0
@@ -200,7 +202,7 @@ def test_racing_stops_when_the_decision_no_longer_changes() -> None:
     assert spent(run(Racing(budget_fraction=1.0), clear)) < 0.3 * whole
 
 
-@pytest.mark.parametrize("name", [pytest.param("racing", marks=pytest.mark.slow), "knowledge-gradient"])
+@pytest.mark.parametrize("name", [RACING, "knowledge-gradient"])
 def test_ours_beat_chance_and_cover(name: str) -> None:
     simulator = simulator_of(TABLE)
     ours, chance = (
@@ -282,11 +284,11 @@ def test_proxies_of_other_candidates_are_not_compared() -> None:
 def test_the_command(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = tmp_path / "strategies.csv"
     with pytest.raises(SystemExit) as end:
-        main(["replay", str(path), "--strategy", "one-seed,racing@0.2", "--replays", "2",
+        main(["replay", str(path), "--strategy", "one-seed,random@0.2", "--replays", "2",
               "--output", str(scores), "--json"])  # fmt: skip
     assert end.value.code == 0
     captured = capsys.readouterr()
-    assert [row["strategy"] for row in json.loads(captured.out)] == ["one-seed", "racing@0.2"]
+    assert [row["strategy"] for row in json.loads(captured.out)] == ["one-seed", "random@0.2"]
     assert "Spearman" in captured.err
     header = (
         "table,strategy,cost_fraction,mean_regret,p95_regret,mean_regret_larger,"

@@ -132,8 +132,15 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+@pytest.mark.parametrize(
+    ("width", "height", "scheme"),
+    [
+        (1280, 900, "light"),
+        (390, 844, "dark"),
+        pytest.param(1280, 900, "dark", marks=pytest.mark.slow),
+        pytest.param(390, 844, "light", marks=pytest.mark.slow),
+    ],
+)
 def test_the_page_works_in_a_browser(
     scaling: Run, browser: Browser, width: int, height: int, scheme: Literal["light", "dark"]
 ) -> None:
