@@ -222,8 +222,12 @@ def _examined(root: Path, folders: Mapping[str, Files]) -> tuple[dict[str, int],
         key.update(os.fsencode(f"{path}:{_stamp(os.path.join(root, path))};"))
 
     def examine() -> list[tuple[int, str]]:
+        found: list[tuple[int, str]] = []
         with ThreadPoolExecutor(_cores()) as threads:
-            return list(threads.map(_examine, (root / path for path in paths)))
+            # Some at a time: what waits for a thread takes ten times the memory of what comes of it.
+            for start in range(0, len(paths), CHUNK):
+                found += threads.map(_examine, (root / path for path in paths[start : start + CHUNK]))
+        return found
 
     seen = cache.document(f"folder-index/{key.hexdigest()[:32]}", examine, partial(_is_index, len(paths)))
     sides = {path: int(side) for path, (side, _) in zip(paths, seen, strict=True)}

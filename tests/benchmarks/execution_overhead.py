@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import tempfile
 import time
@@ -40,6 +41,7 @@ from scaler.search.space import read_space
 from scaler.search.strategies.exhaustive import Exhaustive
 from scaler.search.workload import Settings
 from scaler.training.recipe import Evaluation
+from tests.benchmarks.processes import descendants, processor_seconds
 
 TARGET = Path("results/reference/execution-overhead.csv")
 CANDIDATES, SEEDS, WORKERS, REPEATS = 60, 5, 2, 3
@@ -159,19 +161,19 @@ def run(session: Session, results: Path, name: str, start_executor: Callable[[],
     return time.process_time() - began
 
 
-def children() -> float:
-    """Processor time of the processes that this one started and that have ended."""
+def started() -> float:
+    """Processor time of the processes that this one started, ended or not."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return used.ru_utime + used.ru_stime + sum(map(processor_seconds, descendants(os.getpid())))
 
 
 def search_rows(results: Path) -> Rows:
     """What searches add to their trainings."""
     session = prepare(read_space("smoke").override(strategy="exhaustive"), Settings(workers=WORKERS))
     timed = Timed(session.work.training(results / CHECKPOINTS), results / "log")
-    before = children()
+    before = started()
     leader = run(session, results, "smoke", lambda: start(Engine(), timed, "cpu", WORKERS))
-    workers, trained = children() - before, sum(timed.seconds)
+    workers, trained = started() - before, sum(timed.seconds)
     rows = [
         row("search", "processes", "smoke", "trainings", trained, "s"),
         row("search", "processes", "smoke", "leader", leader, "s"),

@@ -33,6 +33,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from scaler.execution.executors.engine import Engine, start
 from scaler.execution.protocol import Observation
+from tests.benchmarks.processes import descendants
 from tests.execution import postgres, ray_cluster, toy_search
 from tests.execution.toy import Toy, noted
 from tests.execution.toy_search import lead
@@ -151,7 +152,7 @@ def kill_processes(folder: Path, draw: random.Random) -> Disturbance:
         killed = False
         while leader.poll() is None:
             time.sleep(draw.uniform(0.1, 0.8))
-            at_work = sorted({entry[0] for entry in noted(folder)} & set(children(leader.pid)))
+            at_work = sorted({entry[0] for entry in noted(folder)} & set(descendants(leader.pid)))
             if draw.random() < 0.1:
                 leader.kill()
                 leader.wait()
@@ -170,12 +171,6 @@ def started(folder: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, toy_search.__file__, "journal", str(folder), "2", str(EPOCH_SECONDS)]
     environment = {**os.environ, "PYTHONPATH": str(Path(toy_search.__file__).parents[2])}
     return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-
-
-def children(pid: int) -> list[int]:
-    with contextlib.suppress(OSError):
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []
 
 
 # --- nodes, connections ----------------------------------------------------------------------------------
