@@ -27,11 +27,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
+from scipy.linalg.lapack import dtrtri, dtrtrs
 
 from scaler.search.inference.law_settings import (
     SIZES,
@@ -164,7 +163,7 @@ class Law:
         """Of every setting: root of the values' covariance, root^-1 value, log marginal likelihood."""
         y, freedom = _within_rungs(values)
         root: Array = np.asarray(np.linalg.cholesky(self.covariance(values, values)), dtype=float)
-        scaled = _solve(root, np.broadcast_to(y[:, None], (len(root), len(y), 1)))[:, :, 0]
+        scaled = np.stack([dtrtrs(one, y, lower=1)[0] for one in root])
         logs = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
         return root, scaled, -logs - freedom / 2 * np.log((scaled**2).sum(axis=1) + 1e-12)
 
@@ -176,7 +175,8 @@ class Law:
         kept = np.flatnonzero(weights >= NEGLIGIBLE * weights.max())
         noise = ((scaled[kept] ** 2).sum(axis=1) + 1e-12) / freedom
         part = weights[kept] / weights[kept].sum()
-        return Fit(self.some(kept), values, part, root[kept], scaled[kept], noise, freedom, additive)
+        inverse = np.stack([dtrtri(root[m], lower=1)[0] for m in kept])
+        return Fit(self.some(kept), values, part, inverse, scaled[kept], noise, freedom, additive)
 
 
 def fit_law(octaves: Array, values: Values, rungs: Sequence[int] = (1,)) -> Fit:
@@ -213,7 +213,7 @@ class Fit:
     Attributes:
         law: with the settings that are left; ``weights``: ``[M]``, theirs.
         values: what was seen.
-        root: ``[M, N, N]``, of the values' covariance; ``scaled``: ``[M, N]``, root^-1 value.
+        inverse: ``[M, N, N]``, of the root of the values' covariance; ``scaled``: ``[M, N]``, root^-1 value.
         noise: ``[M]``, variance of full trainings of a network about its latent value, seed effect left out.
         freedom: degrees of freedom of that estimate.
         additive: probability that the law suffices without a discrepancy (before: ``law_settings.ADDITIVE``).
@@ -222,7 +222,7 @@ class Fit:
     law: Law
     values: Values
     weights: Array
-    root: Array
+    inverse: Array
     scaled: Array
     noise: Array
     freedom: int
@@ -230,7 +230,7 @@ class Fit:
 
     def _known(self, cross: Array) -> tuple[Array, Array]:
         """Means ``[M, T]`` and what is known ``[M, N, T]`` for covariances ``[M, T, N]`` with the values."""
-        known = _solve(self.root, np.swapaxes(cross, 1, 2))
+        known = self.inverse @ np.swapaxes(cross, 1, 2)
         return np.einsum("mnt,mn->mt", known, self.scaled), known
 
     def mean(self, questions: Questions) -> Array:
@@ -284,10 +284,6 @@ def _distinct(values: Values) -> tuple[Indices, Indices, Indices]:
     """Networks and rungs that values are of, each pair once, and which of these every value is of."""
     pairs, which = np.unique(np.stack([values.network, values.rung]), axis=1, return_inverse=True)
     return pairs[0], pairs[1], which.reshape(-1)
-
-
-def _solve(root: NDArray[Any], right: NDArray[Any]) -> Array:
-    return np.asarray(np.linalg.solve(root, right))
 
 
 def _within_rungs(values: Values) -> tuple[Array, int]:

@@ -181,12 +181,14 @@ def _surface(experiment: Experiment, fit: Fit) -> tuple[Worth, ...]:
 def _beats(experiment: Experiment, fit: Fit, chosen: int) -> dict[str, dict[str, float]]:
     """Probability that the chosen direction beats each single dimension, by axis and size."""
     shares = np.array([astuple(s) for s in experiment.shares])
-    found: dict[str, dict[str, float]] = {}
-    for k, axis in enumerate(AXES):
-        alone = int(shares[:, k].argmax())
-        if alone != chosen:
-            by_size = {f"{s:g}x": fit.posterior(worths(experiment, (s,))) for s in ladder(experiment)}
-            found[axis] = {size: posterior.beats(chosen, alone) for size, posterior in by_size.items()}
+    alone = {axis: int(shares[:, k].argmax()) for k, axis in enumerate(AXES)}
+    others = {axis: single for axis, single in alone.items() if single != chosen}
+    compared = np.eye(len(shares))[[chosen, *others.values()]]
+    found: dict[str, dict[str, float]] = {axis: {} for axis in others}
+    for size in ladder(experiment):
+        posterior = fit.posterior(worths(experiment, (size,)).weighted(compared))
+        for place, axis in enumerate(others, 1):
+            found[axis][f"{size:g}x"] = posterior.beats(0, place)
     return found
 
 

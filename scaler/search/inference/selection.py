@@ -149,7 +149,7 @@ def _proposal(
     """Seeds per candidate of the best set that would show its lead at the budget, and their cost."""
     if len(best_set) == 1:
         return None, None
-    values = fit.posterior(worths(experiment, (experiment.budget,))).mean
+    values = fit.mean(worths(experiment, (experiment.budget,)))
     gap = float(values[best_set[0]] - max(values[c] for c in best_set[1:]))
     wanted = seeds_to_decide(gap, fit.deviation**2, CONFIDENCE)
     if math.isinf(wanted):
