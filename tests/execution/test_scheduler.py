@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from optuna.trial import FrozenTrial
 from scaler.errors import MachineError, UserError
 from scaler.execution.executors.engine import local
 from scaler.execution.executors.executor import OnEpoch
+from scaler.execution.executors.forking import start_method
 from scaler.execution.executors.in_process import InProcess
 from scaler.execution.executors.processes import Processes
 from scaler.execution.protocol import Experiment, Observation, TrialSpec
@@ -186,6 +188,18 @@ def test_control_c_leaves_no_process_and_no_word_of_the_workers(
     assert not any(lives(entry[0]) for entry in noted(tmp_path))
     assert {trial.state.name for trial in trials(tmp_path)} <= {"COMPLETE", "FAIL"}
     assert toy_search.run("journal", tmp_path, workers=2) == undisturbed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process is forked")
+def test_workers_start_where_the_name_of_a_socket_would_be_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: list[Observation]
+) -> None:
+    assert start_method() == "forkserver"
+    long = tmp_path / "temporary" / ("x" * 100)
+    long.mkdir(parents=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    assert start_method() == "spawn"
+    assert toy_search.run("journal", tmp_path / "run", workers=2) == undisturbed
 
 
 def test_sigterm_within_its_grace_leaves_all_in_order(tmp_path: Path, undisturbed: list[Observation]) -> None:

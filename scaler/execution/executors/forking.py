@@ -8,18 +8,26 @@ touched a GPU. Only Linux forks safely after such imports; elsewhere every proce
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
+import tempfile
 from typing import Any, Literal
-
-START: Literal["forkserver", "spawn"] = "forkserver" if sys.platform == "linux" else "spawn"
 
 #: What every training needs; also keeps the server from importing a user's own program.
 _IMPORTED = ["scaler.training.trainer", "scaler.data.registry", "scaler.data.request"]
+#: Bytes of the longest folder for temporary files below which a socket can have its name (108 in all).
+_LONGEST_FOLDER = 70
+
+
+def start_method() -> Literal["forkserver", "spawn"]:
+    """Of multiprocessing; the server listens on a socket among the temporary files."""
+    folder = os.fsencode(tempfile.gettempdir())
+    return "forkserver" if sys.platform == "linux" and len(folder) <= _LONGEST_FOLDER else "spawn"
 
 
 def context() -> Any:
     """To start processes with, and to make their pipes."""
-    found: Any = multiprocessing.get_context(START)
-    if START == "forkserver":
+    found: Any = multiprocessing.get_context(start_method())
+    if found.get_start_method() == "forkserver":
         found.set_forkserver_preload(_IMPORTED)
     return found

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from scaler.execution.executors.executor import Failure, OnEpoch, Outcome, TrainingFailedError, attempt
-from scaler.execution.executors.forking import START, context
+from scaler.execution.executors.forking import context, start_method
 from scaler.execution.executors.processes import end_with_parent
 from scaler.execution.executors.training import SharedTraining
 from scaler.execution.protocol import TrialSpec
@@ -65,7 +65,7 @@ class ManyDevices:
             seats = [Seat(rank, self.devices, Path(folder) / "meeting") for rank in range(self.devices)]
             work = (self.training, spec, seats, writer)
             processes = start_processes(  # type: ignore[no-untyped-call]
-                _train, work, self.devices, join=False, start_method=START
+                _train, work, self.devices, join=False, start_method=start_method()
             )
             writer.close()
             outcome = _followed(processes, reader, on_epoch)
