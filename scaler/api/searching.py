@@ -170,11 +170,13 @@ def _train(output: Output, session: Session, run: Run, storage: str | None, *, k
     from scaler.report.page.page import write_report
     from scaler.search.inference.selection import select
     from scaler.search.result import result_of, write_result
-    from scaler.search.session import check_counts
+    from scaler.search.session import check_counts, every
     from scaler.search.workload import validation_images
 
     work, found = session.work, _found(session, run)
     training = work.training(run.path / CHECKPOINTS)
+    with output.working("Counting every candidate with fvcore"):
+        check_counts(every(session.problem))
     run.write_csv("candidates.csv", found.candidates, CSV_FORMATS)
     with output.tracking("Training", work.plan.train_flops) as on_progress:
         seen = run_trials(
@@ -188,8 +190,6 @@ def _train(output: Output, session: Session, run: Run, storage: str | None, *, k
         )
     judged = validation_images(work.space, work.data)
     selection = select(work.experiment, seen, validation_images=judged)
-    chosen = session.problem.candidates.kept[selection.candidate]
-    check_counts([chosen.native.spec, chosen.proxy.spec])
     write_result(run, result_of(session, selection))
     if keep_weights:
         keep_searched(run, session, selection.candidate, seen, training)

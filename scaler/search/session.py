@@ -16,6 +16,7 @@ from scaler.errors import MachineError
 from scaler.execution.plan import SIMULATED_DEVIATION
 from scaler.networks.spec import NetworkSpec
 from scaler.runs import all_runs
+from scaler.search.candidates.candidate import Candidate
 from scaler.search.candidates.grid import fixed_points
 from scaler.search.candidates.limits import within
 from scaler.search.candidates.off_budget import OffBudget, off_budget
@@ -167,12 +168,20 @@ def _off_budget(problem: Problem, space: Space, native_resolution: int) -> tuple
 def spanning(problem: Problem) -> list[NetworkSpec]:
     """The base and the fixed directions, native and as proxy: every axis alone and all of them together.
 
-    fvcore takes half a second for each network of a usual size, and shares no code with the closed form:
-    where both agree on these, they agree on what lies between. The chosen network is counted in the end.
+    fvcore takes half a second for each network of a usual size: these are counted for a plan, all before they
+    are trained.
     """
     fixed = {name for name, _ in fixed_points()}
-    kept = [c for c in problem.candidates.kept if c.point.name in fixed]
-    of_both = (spec for c in kept for spec in (c.native.spec, c.proxy.spec))
+    return _counted(problem, [c for c in problem.candidates.kept if c.point.name in fixed])
+
+
+def every(problem: Problem) -> list[NetworkSpec]:
+    """The base and all candidates, native and as proxy."""
+    return _counted(problem, problem.candidates.kept)
+
+
+def _counted(problem: Problem, candidates: Iterable[Candidate]) -> list[NetworkSpec]:
+    of_both = (spec for c in candidates for spec in (c.native.spec, c.proxy.spec))
     return [problem.native.base, problem.proxy.base, *of_both]
 
 
