@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,6 +59,24 @@ def subset(labels: NDArray[np.int64], images: int, seed: int) -> NDArray[np.int6
     return np.sort(order[np.lexsort((turn, rank))][:images])
 
 
+@dataclass(frozen=True)
+class Crops:
+    """Which images the batches of an epoch show, and how they are cut.
+
+    Attributes:
+        rows: of the images, ``int64 [S, B]`` for ``S`` steps.
+        moves: shifts down and to the right in pixels, ``int64 [S, B, 2]``.
+        mirrored: whether left and right change places, ``bool [S, B]``.
+    """
+
+    rows: Tensor
+    moves: Tensor
+    mirrored: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
 class Batches:
     """One part on a device.
 
@@ -69,6 +88,9 @@ class Batches:
         normalise: statistics of the training part.
         device: where batches go.
         rows: the images to use, e.g. of :func:`subset`; all without it.
+
+    Attributes:
+        resident: whether the images are on the device.
     """
 
     def __init__(
@@ -81,9 +103,15 @@ class Batches:
     ) -> None:
         self.device = torch.device(device)
         self.batch_size = batch_size
-        self._rows = torch.from_numpy(np.arange(len(part)) if rows is None else np.asarray(rows))
-        self._images = _resident(torch.from_numpy(part.images), self.device)
-        self._labels = torch.from_numpy(part.labels).to(self._images.device)
+        used = np.arange(len(part)) if rows is None else np.asarray(rows)
+        size = len(used) * part.images[0].nbytes
+        self.resident = self.device.type == "cpu" or size <= _RESIDENT * _free_memory(self.device)
+        if self.resident and self.device.type != "cpu":
+            part, used = Part(part.images[used], part.labels[used]), np.arange(len(used))
+        home = self.device if self.resident else torch.device("cpu")
+        self._rows = torch.from_numpy(used).to(home)
+        self._images = torch.from_numpy(part.images).to(home)
+        self._labels = torch.from_numpy(part.labels).to(home)
         self._mean = torch.tensor(normalise.mean, device=self.device).view(1, 3, 1, 1)
         self._scale = 1 / torch.tensor(normalise.std, device=self.device).view(1, 3, 1, 1)
 
@@ -96,7 +124,7 @@ class Batches:
         """Images seen in a training epoch."""
         return min(len(self._rows), len(self) * self.batch_size)
 
-    def epoch(
+    def crops(
         self,
         seed: int,
         epoch: int,
@@ -104,8 +132,8 @@ class Batches:
         flip: bool = True,
         shift: float = 0.125,
         part: slice = slice(None),
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Training batches of one epoch, which depend on the seed and the epoch's number alone.
+    ) -> Crops:
+        """What an epoch's training batches show, which depends on the seed and the epoch's number alone.
 
         Order, flips and shifts (in parts of the resolution) are the same at every resolution and on
         every device, so trainings of one seed see the same crops.
@@ -116,34 +144,40 @@ class Batches:
             flip: mirror half of the images.
             shift: largest shift of the crop as a part of the resolution; the border is reflected.
             part: of every batch that is wanted, where others take the rest.
-
-        Yields:
-            Images ``float32 [B, 3, R, R]`` (channels last, normalised) and labels ``int64 [B]``.
         """
         generator = torch.Generator().manual_seed(derive(seed, "epoch", epoch))
         count, side = len(self._rows), self._images.shape[1]
         order = torch.randperm(count, generator=generator)
         mirrored = (torch.rand(count, generator=generator) < 0.5) & flip
         moves = (torch.rand(count, 2, generator=generator) * 2 - 1) * shift * side
-        offsets = moves.round().long()
-        for whole in torch.split(order[: self.images], self.batch_size):
-            batch = whole[part]
-            vertical = _reflected(offsets[batch, 0], side)
-            horizontal = _reflected(offsets[batch, 1], side)
-            horizontal = torch.where(mirrored[batch, None], horizontal.flip(1), horizontal)
-            yield self._gather(self._rows[batch], vertical, horizontal)
-
-    def evaluation(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images in order, as they are; the last batch may be smaller. Yields as :meth:`epoch`."""
-        for rows in torch.split(self._rows, self.batch_size):
-            home = rows.to(self._images.device)
-            yield self._finish(self._images[home], self._labels[home])
-
-    def _gather(self, rows: Tensor, vertical: Tensor, horizontal: Tensor) -> tuple[Tensor, Tensor]:
+        batches = order[: self.images].view(len(self), -1)[:, part]
         home = self._images.device
-        rows, vertical, horizontal = rows.to(home), vertical.to(home), horizontal.to(home)
+        rows = self._rows[batches.to(home)]
+        return Crops(rows, moves.round().long()[batches].to(home), mirrored[batches].to(home))
+
+    def cut(self, crops: Crops, step: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """The batch of one step, a slice of one or its index ``int64 [1]``.
+
+        Returns:
+            Images ``float32 [B, 3, R, R]`` (channels last, normalised) and labels ``int64 [B]``.
+        """
+        rows, moves, mirrored = crops.rows[step][0], crops.moves[step][0], crops.mirrored[step][0]
+        side = self._images.shape[1]
+        vertical = _reflected(moves[:, 0], side)
+        horizontal = _reflected(moves[:, 1], side)
+        horizontal = torch.where(mirrored[:, None], horizontal.flip(1), horizontal)
         images = self._images[rows[:, None, None], vertical[:, :, None], horizontal[:, None, :]]
         return self._finish(images, self._labels[rows])
+
+    def epoch(self, seed: int, epoch: int, **augmentation: Any) -> Iterator[tuple[Tensor, Tensor]]:
+        """The training batches of one epoch, as :meth:`crops` and :meth:`cut` say."""
+        crops = self.crops(seed, epoch, **augmentation)
+        return (self.cut(crops, slice(step, step + 1)) for step in range(len(crops)))
+
+    def evaluation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images in order, as they are; the last batch may be smaller. Yields as :meth:`cut`."""
+        for rows in torch.split(self._rows, self.batch_size):
+            yield self._finish(self._images[rows], self._labels[rows])
 
     def _finish(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         # Stored height x width x channel, so this view is channels_last already.
@@ -151,15 +185,13 @@ class Batches:
         return (pixels - self._mean) * self._scale, labels.to(self.device)
 
 
-def _resident(images: Tensor, device: torch.device) -> Tensor:
-    if device.type == "cuda" and images.nbytes <= _RESIDENT * torch.cuda.mem_get_info(device)[0]:
-        return images.to(device)
-    return images
+def _free_memory(device: torch.device) -> int:
+    return torch.cuda.mem_get_info(device)[0]
 
 
 def _reflected(offsets: Tensor, side: int) -> Tensor:
     """Row numbers ``[B, side]`` moved by an offset each and reflected at the border (edge not repeated)."""
-    moved = torch.arange(side) + offsets[:, None]
+    moved = torch.arange(side, device=offsets.device) + offsets[:, None]
     if side == 1:
         return torch.zeros_like(moved)
     folded = moved.abs() % (2 * (side - 1))

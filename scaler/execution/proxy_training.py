@@ -83,7 +83,7 @@ class ProxyTraining:
                 network,
                 self.recipe,
                 data,
-                self.seeds(spec),
+                seeds_of(self.seed, spec),
                 stops=stops,
                 device=device,
                 checkpoint=self.checkpoint(spec),
@@ -93,13 +93,6 @@ class ProxyTraining:
         if self.on_test and group.leads and stops[-1] == self.rungs[-1] and not evaluations[-1].ended:
             evaluations[-1] = self._tested(spec, data, evaluations[-1])
         return evaluations
-
-    def seeds(self, spec: TrialSpec) -> TrainingSeeds:
-        """Weights of its own; the order of the images is shared by all candidates of a seed index."""
-        return TrainingSeeds(
-            weights=derive(self.seed, "weights", spec.seed_index, spec.candidate),
-            order=derive(self.seed, "order", spec.seed_index),
-        )
 
     def checkpoint(self, spec: TrialSpec) -> Path:
         """Where the training of a candidate and a seed index stands."""
@@ -120,12 +113,21 @@ class ProxyTraining:
 
     def _tested(self, spec: TrialSpec, data: DataSet, last: Evaluation) -> Evaluation:
         from scaler.training.device import resolve
-        from scaler.training.trainer import evaluate, trained
+        from scaler.training.evaluation import evaluate
+        from scaler.training.trainer import trained
 
         network, device = self.networks[spec.candidate], resolve(self.device)
         weights = trained(network, self.recipe, data, self.checkpoint(spec)).to(device.torch)
         accuracy, loss = evaluate(weights, data, "test", network.resolution, device)
         return replace(last, accuracy=accuracy, loss=loss)
+
+
+def seeds_of(run: int, spec: TrialSpec) -> TrainingSeeds:
+    """Of a run's seed: weights of its own; the order of the images is shared by all of a seed index."""
+    return TrainingSeeds(
+        weights=derive(run, "weights", spec.seed_index, spec.candidate),
+        order=derive(run, "order", spec.seed_index),
+    )
 
 
 @lru_cache(maxsize=2)

@@ -33,7 +33,7 @@ COLUMNS = (
     "loss",
 )
 #: Further columns of a table that holds networks off the budget as well.
-KINDS = ("candidate", "off", "larger")
+KINDS = ("candidate", "off", "larger", "box")
 FURTHER = ("kind", "network", "octave_depth", "octave_width", "octave_resolution")
 _SHARES, _OCTAVES = list(COLUMNS[1:4]), list(FURTHER[2:])
 #: What columns were called in older tables.
@@ -123,7 +123,7 @@ def read_table(path: Path) -> Table:
     for column in sorted(set(COLUMNS) - {"loss", *_SHARES}):
         _check_there(path, frame, column)
     for column in _SHARES:
-        _check_there(path, frame[frame["kind"] != "off"], column)
+        _check_there(path, frame[frame["kind"].isin(("candidate", "larger"))], column)
     if (there := frame.loc[frame["kind"] == "candidate", "candidate"].nunique()) < 2:
         raise UserError(f"{path} holds trainings of {there} candidates: to compare, at least two are needed")
     numbers = [*COLUMNS, *_OCTAVES]
@@ -162,7 +162,8 @@ class Recorded:
     """A network of a recording.
 
     Attributes:
-        kind: ``candidate``, ``off`` (the budget) or ``larger`` (a candidate's direction further up).
+        kind: ``candidate``, ``off`` (the budget), ``larger`` (a candidate's direction further up) or ``box``
+            (further networks, that no search trains).
         name: of the candidate, or of the network off the budget.
         shares: of the budget; None off it.
         octaves: doublings of FLOPs along each axis.

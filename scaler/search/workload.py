@@ -186,7 +186,7 @@ def validation_images(space: Space, data: DataSet) -> int:
 
 def judged_images(space: Space, data: DataSet, *, on_test: bool) -> int:
     """Images that a network sees at every rung: to measure its norms on, and to be judged by."""
-    from scaler.training.trainer import STATISTICS_IMAGES
+    from scaler.training.evaluation import STATISTICS_IMAGES
 
     measured = min(STATISTICS_IMAGES, data.sizes["train"])
     return measured + validation_images(space, data) + (data.sizes["test"] if on_test else 0)

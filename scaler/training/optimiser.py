@@ -24,8 +24,10 @@ class Descent:
     Norms' scales and shifts and all biases are the parameters of one dimension.
 
     Attributes:
-        rate: learning rate of the next step.
+        rate: learning rate of the next step; a tensor ``[]`` where it is only known on a device.
     """
+
+    rate: float | Tensor
 
     def __init__(self, network: nn.Module, recipe: Recipe) -> None:
         parameters = list(network.parameters())
@@ -52,7 +54,7 @@ class Descent:
             fused=True,
             weight_decay=weight_decay,
             momentum=self._recipe.momentum,
-            lr=self.rate,
+            lr=self.rate,  # type: ignore[arg-type]  # a tensor too, where the step is fused
             dampening=0.0,
             nesterov=True,
             maximize=False,

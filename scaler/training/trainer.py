@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,26 +16,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scaler.cost.network_cost import cost
-from scaler.data.batches import Batches, Normalisation, normalisation, subset
-from scaler.data.dataset import DataSet, Part, PartName
+from scaler.data.batches import Batches, Crops, normalisation, subset
+from scaler.data.dataset import DataSet
 from scaler.networks.build import Network, build
-from scaler.networks.kernels import folded
 from scaler.networks.spec import NetworkSpec
 from scaler.seeds import derive
 from scaler.training import checkpoint as files
 from scaler.training.checkpoint import Checkpoint
 from scaler.training.device import Device, keep_memory
 from scaler.training.distributed import ALONE, Group
+from scaler.training.evaluation import judge, judged, measure_statistics, measured
 from scaler.training.optimiser import Descent
 from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds, training_flops
+from scaler.training.recorded import Recorded
 from scaler.training.schedule import averaging, learning_rate
-
-#: Images per batch of an evaluation, and the seed of its subset: the same images for all trainings.
-EVALUATION_BATCH = 256
-EVALUATION_SUBSET = 0
-
-#: Training images on which the norms' means and variances are measured before an evaluation.
-STATISTICS_IMAGES = 1024
 
 #: Gradients are scaled down to this norm: a spike in a short, steep warm-up must not end a training.
 GRADIENT_NORM = 5.0
@@ -41,6 +37,8 @@ GRADIENT_NORM = 5.0
 #: A batch that memory has no room for is halved down to this many images; norms whose statistics are those of
 #: fewer cost accuracy (Wu & He 2018, arXiv 1803.08494, figure 1).
 LEAST_MICRO_BATCH = 8
+
+_DRAWING = threading.Lock()
 
 
 def train(
@@ -107,7 +105,8 @@ def prepared(spec: NetworkSpec, recipe: Recipe, data: DataSet) -> NetworkSpec:
 
 def fresh(spec: NetworkSpec, seed: int) -> Network:
     """A network with weights drawn from ``seed``, made for a short training."""
-    with torch.random.fork_rng(devices=[]):
+    # Torch's generator is the whole process's: of several threads one draws at a time.
+    with _DRAWING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build(spec, short_training=True)
 
@@ -121,72 +120,6 @@ def trained(spec: NetworkSpec, recipe: Recipe, data: DataSet, checkpoint: Path) 
     network = build(prepared(spec, recipe, data))
     network.load_state_dict(files.load(checkpoint).averaged)
     return network.eval()
-
-
-def evaluate(
-    network: nn.Module, data: DataSet, part: PartName, resolution: int, device: Device, images: int = 0
-) -> tuple[float, float]:
-    """Accuracy in [0, 1] and mean cross-entropy in nats on a part of the data.
-
-    Args:
-        network: is put in eval mode.
-        data: the data set.
-        part: its part.
-        resolution: of the images, in pixels.
-        device: where the network is.
-        images: how many, drawn evenly from the classes; 0 is all.
-    """
-    normalise = normalisation(data.part("train", resolution))
-    return _evaluate(network, _evaluated(data.part(part, resolution), images, normalise, device), device)
-
-
-def _evaluated(
-    part: Part, images: int, normalise: Normalisation, device: Device, group: Group = ALONE
-) -> Batches:
-    rows = subset(part.labels, images, EVALUATION_SUBSET)[group.part]
-    return Batches(part, EVALUATION_BATCH, normalise, device.torch, rows)
-
-
-def measure_statistics(network: nn.Module, batches: Batches, device: Device) -> None:
-    """Set the running means and variances of all norms to the averages over some images.
-
-    In a short training the running averages lag far behind the weights (or, with EfficientNet's momentum
-    of 0.01, are still mostly their initial values), and an evaluation half-way is near chance. Training
-    never reads them, so this changes nothing else. (Wu & Johnson 2021, arXiv 2105.07576, section 3.)
-    """
-    network.eval()
-    norms = [part for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.train()
-        norm.momentum = None  # a plain average
-    with torch.no_grad():
-        for images, _ in batches.evaluation():
-            with device.autocast():
-                network(images)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-
-
-def _evaluate(
-    network: nn.Module, batches: Batches, device: Device, group: Group = ALONE
-) -> tuple[float, float]:
-    network.eval()
-    if device.name == "cpu" and isinstance(network, Network) and network.spec.stages:
-        network = folded(network)
-    right, loss, count = 0, 0.0, 0
-    with torch.inference_mode():
-        for images, labels in batches.evaluation():
-            with device.autocast():
-                scores = network(images)
-            scores = scores.float()
-            right += int((scores.argmax(1) == labels).sum())
-            loss += float(functional.cross_entropy(scores, labels, reduction="sum"))
-            count += len(labels)
-    sums = torch.tensor([right, loss, count], dtype=torch.float64, device=device.torch)
-    right, loss, count = group.total(sums).tolist()
-    return right / count, loss / count
 
 
 def step(
@@ -250,9 +183,11 @@ class Training:
         normalise = normalisation(part)
         self.batches = Batches(part, recipe.batch_size, normalise, device.torch, rows)
         group.check(min(len(rows), recipe.batch_size))
-        self.statistics = _evaluated(part, STATISTICS_IMAGES, normalise, device)
+        self.statistics = measured(part, normalise, device)
         validation = data.part("validation", self.spec.resolution)
-        self.validation = _evaluated(validation, recipe.validation_images, normalise, device, group)
+        self.validation = judged(validation, recipe.validation_images, normalise, device, group)
+        launched = group.size == 1 and device.torch.type != "cpu" and self.batches.resident
+        self.recorded = Recorded(device.torch) if launched else None
         self.epochs, self.images, self.seconds = 0, 0, 0.0
         self.parts = 1
         self.diverged = self.too_large = False
@@ -274,30 +209,53 @@ class Training:
         """One pass over the training images, as far as memory suffices."""
         started = time.perf_counter()
         self.network.train()
-        seed = derive(self.seeds.weights, "dropout", self.epochs) + self.group.rank
-        with torch.random.fork_rng(devices=self.device.indices):
-            torch.manual_seed(seed)
+        with self._dropout():
             try:
                 total = self._steps()
             except torch.OutOfMemoryError:
                 self.too_large = True
             else:
                 self.epochs += 1
+                self.images += self.batches.images
                 self.diverged = not math.isfinite(float(self.group.total(total)))
         self.seconds += time.perf_counter() - started
 
+    @contextlib.contextmanager
+    def _dropout(self) -> Iterator[None]:
+        """The epoch's own randomness for what a network drops; those without dropout draw none."""
+        if not self.recipe.regularise:
+            yield
+            return
+        with torch.random.fork_rng(devices=self.device.indices):
+            torch.manual_seed(derive(self.seeds.weights, "dropout", self.epochs) + self.group.rank)
+            yield
+
     def _steps(self) -> Tensor:
         """The steps of an epoch; the sum of the losses before them."""
-        steps = len(self.batches)
+        recipe, steps = self.recipe, len(self.batches)
+        crops = self.batches.crops(
+            self.seeds.order, self.epochs, flip=recipe.flip, shift=recipe.shift, part=self.group.part
+        )
+        first, last = self.epochs * steps, recipe.epochs * steps
+        rates = [learning_rate(recipe, step, last) for step in range(first, first + steps)]
+        shares = [averaging(recipe, rate, steps) for rate in rates]
+        if self.recorded is not None:
+            return self.recorded.epoch(self._step, crops, torch.tensor(rates), torch.tensor(shares))
         total = torch.zeros((), device=self.device.torch)
-        for index, (images, labels) in enumerate(self._batches()):
-            rate = learning_rate(self.recipe, self.epochs * steps + index, self.recipe.epochs * steps)
-            self.optimiser.rate = rate
-            total += self._gradients(images, labels)
-            descend(self.network, self.optimiser)
-            self._average(averaging(self.recipe, rate, steps))
-            self.images += len(labels) * self.group.size
+        for index, (rate, share) in enumerate(zip(rates, shares, strict=True)):
+            total += self._step(crops, slice(index, index + 1), rate, share)
         return total
+
+    def _step(
+        self, crops: Crops, step: slice | Tensor, rate: float | Tensor, share: float | Tensor
+    ) -> Tensor:
+        """One step; the loss before it."""
+        images, labels = self.batches.cut(crops, step)
+        loss = self._gradients(images, labels)
+        self.optimiser.rate = rate
+        descend(self.network, self.optimiser)
+        _approach(self.averaged, self.network, share)
+        return loss
 
     def _gradients(self, images: Tensor, labels: Tensor) -> Tensor:
         """Gradients of a batch; where memory is too short for its parts, of parts half as large.
@@ -310,22 +268,13 @@ class Training:
             try:
                 return gradients(self.parallel, images, labels, self.recipe, self.device, self.parts)
             except torch.OutOfMemoryError:
-                if self.group.size > 1 or len(labels) // (2 * self.parts) < LEAST_MICRO_BATCH:
+                recording = self.recorded is not None and self.recorded.recording
+                few = len(labels) // (2 * self.parts) < LEAST_MICRO_BATCH
+                if self.group.size > 1 or few or recording:
                     raise
             self.parts *= 2
             self.optimiser.zero_grad()
             torch.cuda.empty_cache()
-
-    def _average(self, share: float) -> None:
-        """Move the averaged weights towards those just reached, by this share of the way."""
-        with torch.no_grad():
-            torch._foreach_lerp_(list(self.averaged.parameters()), list(self.network.parameters()), share)
-
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        recipe = self.recipe
-        return self.batches.epoch(
-            self.seeds.order, self.epochs, flip=recipe.flip, shift=recipe.shift, part=self.group.part
-        )
 
     def evaluate(self) -> None:
         """Evaluate on the validation part and keep the result."""
@@ -334,7 +283,7 @@ class Training:
         if not self.ended:
             try:
                 measure_statistics(self.averaged, self.statistics, self.device)
-                accuracy, loss = _evaluate(self.averaged, self.validation, self.device, self.group)
+                accuracy, loss = judge(self.averaged, self.validation, self.device, self.group)
             except torch.OutOfMemoryError:
                 self.too_large = True
         self.diverged = not self.too_large and not math.isfinite(loss)
@@ -382,6 +331,19 @@ class Training:
         self.epochs, self.images, self.seconds = saved.epochs, saved.images, saved.seconds
         self.evaluations, self.parts = list(saved.evaluations), saved.parts
         self.diverged, self.too_large = diverged, too_large
+
+
+def _approach(averaged: nn.Module, network: nn.Module, share: float | Tensor) -> None:
+    """Move averaged weights towards those just reached, by this share of the way."""
+    with torch.no_grad():
+        means: list[Tensor] = list(averaged.parameters())
+        news: list[Tensor] = list(network.parameters())
+        if isinstance(share, float):
+            torch._foreach_lerp_(means, news, share)
+            return
+        ways = torch._foreach_sub(news, means)
+        torch._foreach_mul_(ways, share)
+        torch._foreach_add_(means, ways)
 
 
 def _fingerprint(spec: NetworkSpec, recipe: Recipe, data: DataSet, seeds: TrainingSeeds) -> str:

@@ -3,8 +3,9 @@
 ``python -m tests.benchmarks.record_table SPACE OUTPUT.csv --parts candidate:0-3,off:0-1,larger:0-1``
 trains the candidates of a search space, the networks off the budget, and the candidates' directions at
 ``--larger`` times the base's FLOPs, each with the seeds of its part, to the last rung; every rung is kept.
+``box`` are further networks about the base, which no search trains: a law's forecasts are held against them.
 A training that is in ``OUTPUT.jsonl`` already is not done again, so that a recording goes on, also in
-several processes.
+several processes. ``--at-once`` is how many trainings share a GPU, each in a thread with its own stream.
 """
 
 from __future__ import annotations
@@ -13,28 +14,38 @@ import argparse
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from scipy.stats import qmc
 
 from scaler.execution.protocol import TrialSpec
-from scaler.execution.proxy_training import ProxyTraining
+from scaler.execution.proxy_training import seeds_of
+from scaler.networks.scale import identity
 from scaler.networks.spec import NetworkSpec
 from scaler.replay.table import Recorded, recorded_frame, write_table
-from scaler.scaling.shares import Shares
+from scaler.scaling.multipliers import Multipliers
+from scaler.scaling.shares import Exponents, Shares
 from scaler.search.candidates.enumeration import Candidates, enumerate_candidates
 from scaler.search.candidates.grid import grid_points
 from scaler.search.candidates.off_budget import Octaves, octaves, off_budget
 from scaler.search.candidates.problem import effective_shares, pose
-from scaler.search.candidates.realise import Target
+from scaler.search.candidates.realise import Scalable, Target
 from scaler.search.space import Space, read_space
 from scaler.search.workload import Settings
+from scaler.training.device import resolve
+from scaler.training.trainer import train
+
+#: The box in octaves along each axis, and points that are tried to fill it.
+BOX, BOXED = np.array([-1.0, 2.0]), 64
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network of the table; ``kind`` is ``candidate``, ``off`` or ``larger``."""
+    """A network of the table; ``kind`` as :class:`scaler.replay.table.Recorded` has it."""
 
     kind: str
     name: str
@@ -57,11 +68,27 @@ def networks(space: Space, classes: int, pixels: int, larger: float) -> list[Net
     points = grid_points(space.grid, larger, powers)
     raised = enumerate_candidates(points, problem.native, problem.proxy, target, powers)
     off = off_budget(problem.candidates, problem.proxy, powers, pixels)
-    return [
+    found = [
         *of("candidate", problem.candidates),
         *(Network("off", o.name, None, o.octaves, o.proxy.spec) for o in off),
         *(n for n in of("larger", raised) if n.spec.resolution <= pixels),
     ]
+    seen = {identity(network.spec) for network in found}
+    box = (n for n in boxed(problem.proxy, powers) if n.spec.resolution <= pixels)
+    return [*found, *({identity(n.spec): n for n in box if identity(n.spec) not in seen}.values())]
+
+
+def boxed(proxy: Scalable, powers: Exponents) -> Iterator[Network]:
+    """Networks that fill the box about the base evenly, between half of its FLOPs and four times them."""
+    sides = BOX[1] - BOX[0]
+    for point in qmc.Sobol(3, rng=np.random.default_rng(0)).random(BOXED) * sides + BOX[0]:
+        if -1 <= point.sum() <= 2:
+            asked = Multipliers(*(2 ** (x / e) for x, e in zip(point, astuple(powers), strict=True)))
+            found = proxy.realise(asked)
+            at = octaves(found.effective, powers)
+            yield Network(
+                "box", " ".join(f"{a}{x:+.2f}" for a, x in zip("dwr", at, strict=True)), None, at, found.spec
+            )
 
 
 def parts(text: str, found: list[Network]) -> list[tuple[int, int]]:
@@ -83,6 +110,8 @@ def main() -> None:
     parser.add_argument("--parts", default="candidate:0-3,off:0-1,larger:0-1")
     parser.add_argument("--larger", type=float, default=4.0)
     parser.add_argument("--data-root", type=Path)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--at-once", type=int, default=1)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     space = read_space(asked.space)
@@ -90,25 +119,23 @@ def main() -> None:
     data = request.load()
     found = networks(space, len(data.classes), data.native_resolution, asked.larger)
     largest = max(network.spec.resolution for network in found)
-    training = ProxyTraining(
-        tuple(network.spec for network in found),
-        space.recipe,
-        space.rungs,
-        replace(request, largest_resolution=largest),
-        0,
-        "auto",
-        asked.output.with_suffix(".checkpoints"),
-        data.fingerprint,
-    )
+    data = replace(request, largest_resolution=largest).load()
     log = asked.output.with_suffix(".jsonl")
-    for network, seed in parts(asked.parts, found):
+    device = resolve(asked.device)
+
+    def record(trial: tuple[int, int]) -> None:
+        network, seed = trial
         if claimed(asked.output, network, seed):
-            continue
-        trial = TrialSpec(network, seed, len(space.rungs) - 1)
-        rows = [asdict(evaluation) for evaluation in training(trial)]
+            return
+        spec, seeds = found[network].spec, seeds_of(0, TrialSpec(network, seed, 0))
+        evaluations = train(spec, space.recipe, data, seeds, stops=space.rungs, device=device)
+        rows = [asdict(evaluation) for evaluation in evaluations]
         with log.open("a") as file:
             file.write(json.dumps({"network": network, "seed_index": seed, "evaluations": rows}) + "\n")
-        training.checkpoint(trial).unlink(missing_ok=True)
+
+    with ThreadPoolExecutor(asked.at_once) as pool:
+        for _ in pool.map(record, parts(asked.parts, found)):
+            pass
     write(asked.output, found, log)
 
 

@@ -20,7 +20,7 @@ from scaler.networks.registry import base
 from scaler.networks.yaml_spec import write
 from scaler.runs import open_run
 from scaler.training.device import Device
-from scaler.training.trainer import evaluate
+from scaler.training.evaluation import evaluate
 from tests.cli.conftest import Ran
 
 Run = Callable[..., Ran]

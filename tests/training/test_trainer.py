@@ -18,8 +18,9 @@ from scaler.data.dataset import DataSet, Part, PartName
 from scaler.networks.spec import NetworkSpec
 from scaler.training import checkpoint as files
 from scaler.training.device import Device
+from scaler.training.evaluation import evaluate, measure_statistics
 from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds
-from scaler.training.trainer import evaluate, fresh, measure_statistics, prepared, train, trained
+from scaler.training.trainer import fresh, prepared, train, trained
 from tests.training.toy import SIZES, data_set, network
 
 CPU = Device()
