@@ -105,10 +105,11 @@ def _render(source: Source, allow_upsampling: bool, name: PartName, resolution: 
     labels = source.labels[name]
     folder = f"{source.name.split(':')[0]}-{source.fingerprint[:16]}"
 
-    def kept(side: int, chunks: Callable[[], Iterator[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
-        return cache.images(f"{folder}/{name}-{side}", len(labels), side, chunks)
-
     drawn = drawn_at(source, resolution)
+
+    def kept(side: int, chunks: Callable[[], Iterator[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
+        # Images drawn at 64 px are not those drawn at 128 px and resized to 64: entries say both.
+        return cache.images(f"{folder}/{name}-{drawn}-{side}", len(labels), side, chunks)
 
     def resized() -> Iterator[NDArray[np.uint8]]:
         images = kept(drawn, partial(source.draw, name, drawn))

@@ -13,6 +13,7 @@ from scaler.networks.spec import NetworkSpec
 from scaler.training.device import Device, cores, keep_memory
 from scaler.training.optimiser import Descent
 from scaler.training.recipe import Recipe, training_flops
+from scaler.training.recorded import warmed_up
 from scaler.training.trainer import fresh, step
 
 #: Steps that are timed; the quickest counts, because whatever disturbs a step only makes it slower.
@@ -43,9 +44,17 @@ def steps(spec: NetworkSpec, recipe: Recipe, device: Device) -> Callable[[], Non
     labels = torch.zeros(recipe.batch_size, dtype=torch.long, device=device.torch)
 
     def again() -> None:
-        float(step(network, descent, images, labels, recipe, device))
+        step(network, descent, images, labels, recipe, device)
 
-    return again
+    if device.torch.type == "cpu":
+        return again
+    replayed = warmed_up(again, device.torch)
+
+    def on_device() -> None:
+        replayed()
+        torch.cuda.synchronize(device.torch)
+
+    return on_device
 
 
 @lru_cache(maxsize=256)
@@ -57,7 +66,7 @@ def _seconds(spec: NetworkSpec, recipe: Recipe, device: Device) -> float:
 def _quickest(step: Callable[[], None], device: Device) -> float:
     """Seconds of the quickest of some steps; the first, which warms up, is left out."""
     # What other programs take of a core comes and goes: the processor's time is what is left of it.
-    clock = time.process_time if device.torch.type == "cpu" else time.perf_counter
+    clock = time.thread_time if device.torch.type == "cpu" else time.perf_counter
     step()
     found = []
     for _ in range(STEPS):

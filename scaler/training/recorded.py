@@ -28,13 +28,23 @@ Recorder = Callable[[Callable[[], None]], Callable[[], None]]
 def cuda_graph(work: Callable[[], None]) -> Callable[[], None]:
     """Record what some work launches on the current stream, without doing it."""
     graph = torch.cuda.CUDAGraph()
-    # What other threads do meanwhile is not part of it, and may be what a recording forbids.
+    # Autograd's own threads allocate memory meanwhile, which a recording forbids all threads by default.
     graph.capture_begin(capture_error_mode="thread_local")
     try:
         work()
     finally:
         graph.capture_end()
     return graph.replay
+
+
+def warmed_up(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    """What replays a work on a GPU, done some times before."""
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UP):
+            work()
+        return cuda_graph(work)
 
 
 @dataclass

@@ -6,7 +6,6 @@ import contextlib
 import copy
 import hashlib
 import math
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -37,8 +36,6 @@ GRADIENT_NORM = 5.0
 #: A batch that memory has no room for is halved down to this many images; norms whose statistics are those of
 #: fewer cost accuracy (Wu & He 2018, arXiv 1803.08494, figure 1).
 LEAST_MICRO_BATCH = 8
-
-_DRAWING = threading.Lock()
 
 
 def train(
@@ -105,8 +102,7 @@ def prepared(spec: NetworkSpec, recipe: Recipe, data: DataSet) -> NetworkSpec:
 
 def fresh(spec: NetworkSpec, seed: int) -> Network:
     """A network with weights drawn from ``seed``, made for a short training."""
-    # Torch's generator is the whole process's: of several threads one draws at a time.
-    with _DRAWING, torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build(spec, short_training=True)
 

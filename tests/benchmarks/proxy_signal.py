@@ -6,8 +6,9 @@ For every search space (a name or a YAML file) the proxy's base is trained ``--s
 networks of the three single dimensions and the published direction at every doubling of ``--octaves``
 ``--grown`` times each; rows are appended to ``results/reference/proxy-signal.csv``, and what they say is
 printed. ``--summary`` prints the table as it stands and trains nothing. ``--rates`` trains with so many
-times the space's learning rate too, and fits where the best rate lies. One thread; costs are processor
-time, so that a busy machine changes little. Only the training and the validation part are seen.
+times the space's learning rate too, and fits where the best rate lies. Costs are seconds of one core, from
+the processor time of some steps, wherever the trainings run (``--device``). Only the training and the
+validation part are seen.
 
 What scatters between seeds has two parts (Jordan 2023, arXiv 2304.01910): networks differ truly, and each
 is measured on finitely many images. With p_i the chance that a seed's network is right about image i, the
@@ -20,10 +21,8 @@ import argparse
 import math
 import shlex
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +32,14 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from scaler.data.dataset import DataSet
-from scaler.data.registry import load
+from scaler.execution.calibration import flops_per_second
 from scaler.networks.spec import NetworkSpec
 from scaler.search.candidates.problem import pose
 from scaler.search.candidates.proxy_base import bases
 from scaler.search.space import Grid, Space, read_space
+from scaler.search.workload import Settings
 from scaler.seeds import derive
-from scaler.training.device import Device
+from scaler.training.device import Device, resolve
 from scaler.training.recipe import Recipe, TrainingSeeds
 from scaler.training.trainer import Training
 
@@ -67,7 +67,6 @@ class Outcome:
 
     right: NDArray[np.float64]
     losses: NDArray[np.float64]
-    seconds: float
     train_flops: int
 
 
@@ -86,21 +85,17 @@ def subjects(space: Space, classes: int, octaves: Sequence[float]) -> Iterator[S
             yield Subject(name, math.log2(found.proxy.ratio), effective, found.proxy.spec)
 
 
-def outcome(subject: Subject, recipe: Recipe, data: DataSet, seed: int) -> Outcome:
-    """One training from start to end; the images are drawn before the clock starts."""
-    for part in ("train", "validation"):
-        data.part(part, subject.spec.resolution)
+def outcome(subject: Subject, recipe: Recipe, data: DataSet, seed: int, device: Device) -> Outcome:
+    """One training from start to end."""
     name = f"{subject.network} {subject.octaves:.2f}"
     # As in a search: one order of the images per repetition, weights of every training's own.
     seeds = TrainingSeeds(derive(0, "weights", seed, name), derive(0, "order", seed))
-    started = time.process_time()
-    training = Training(subject.spec, recipe, data, seeds, Device())
+    training = Training(subject.spec, recipe, data, seeds, device)
     while training.epochs < recipe.epochs and not training.diverged:
         training.epoch()
     training.evaluate()
-    seconds = time.process_time() - started
     right, losses = _by_image(training)
-    return Outcome(right, losses, seconds, training.evaluations[-1].train_flops)
+    return Outcome(right, losses, training.evaluations[-1].train_flops)
 
 
 def _by_image(training: Training) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -111,7 +106,7 @@ def _by_image(training: Training) -> tuple[NDArray[np.float64], NDArray[np.float
             scores = network(images).float()
             right.append((scores.argmax(1) == labels).double())
             losses.append(functional.cross_entropy(scores, labels, reduction="none").double())
-    return torch.cat(right).numpy(), torch.cat(losses).numpy()
+    return torch.cat(right).cpu().numpy(), torch.cat(losses).cpu().numpy()
 
 
 def sampling(values: NDArray[np.float64]) -> float:
@@ -123,7 +118,9 @@ def sampling(values: NDArray[np.float64]) -> float:
     return float(np.sqrt(values.var(axis=0, ddof=1).sum()) / values.shape[1])
 
 
-def row(proxy: str, rate: float, subject: Subject, trained: Sequence[Outcome]) -> dict[str, str | float]:
+def row(
+    proxy: str, rate: float, recipe: Recipe, subject: Subject, trained: Sequence[Outcome]
+) -> dict[str, str | float]:
     """What the seeds of one network say; accuracies in points, losses in nats."""
     right = 100 * np.stack([one.right for one in trained])
     losses = np.stack([one.losses for one in trained])
@@ -131,8 +128,8 @@ def row(proxy: str, rate: float, subject: Subject, trained: Sequence[Outcome]) -
     found |= {"octaves": round(subject.octaves, 4)}
     found |= {axis: round(m, 4) for axis, m in zip(AXES, subject.effective, strict=True)}
     found |= {"pixels": subject.spec.resolution, "seeds": len(trained), "images": right.shape[1]}
-    found |= {"seconds": round(float(np.mean([one.seconds for one in trained])), 2)}
-    found |= {"train_flops": trained[0].train_flops}
+    speed = flops_per_second((subject.spec.without_regularisation(),), recipe, Device())
+    found |= {"seconds": round(trained[0].train_flops / speed, 2), "train_flops": trained[0].train_flops}
     for metric, values in zip(METRICS, (right, losses), strict=True):
         by_seed = values.mean(axis=1)
         found[metric] = round(float(by_seed.mean()), 4)
@@ -144,18 +141,15 @@ def row(proxy: str, rate: float, subject: Subject, trained: Sequence[Outcome]) -
 
 def measured(space: Space, asked: argparse.Namespace, proxy: str) -> Iterator[dict[str, str | float]]:
     """Rows of a space, with its own learning rate and with the multiples asked for."""
-    data = _data(space.data, round(LARGEST * space.proxy.resolution), space.proxy.upsample)
+    request = Settings(data_root=asked.data_root).request(space)
+    data = replace(request, largest_resolution=round(LARGEST * space.proxy.resolution)).load()
+    device = replace(resolve(asked.device), bf16=False)
     for subject in subjects(space, len(data.classes), asked.octaves):
         for rate in (1.0, *asked.rates):
             recipe = replace(space.recipe, learning_rate=rate * space.recipe.learning_rate)
             seeds = asked.seeds if subject.network == BASE else asked.grown
-            trained = [outcome(subject, recipe, data, seed) for seed in range(seeds)]
-            yield row(proxy, rate, subject, trained)
-
-
-@lru_cache(maxsize=1)
-def _data(name: str, largest: int, upsample: bool) -> DataSet:
-    return load(name, largest_resolution=largest, allow_upsampling=upsample)
+            trained = [outcome(subject, recipe, data, seed, device) for seed in range(seeds)]
+            yield row(proxy, rate, recipe, subject, trained)
 
 
 def noise(table: pd.DataFrame, metric: str) -> float:
@@ -268,9 +262,12 @@ def main() -> None:
     parser.add_argument("--grown", type=int, default=3, help="seeds of every grown network, at least 2")
     parser.add_argument("--octaves", type=float, nargs="*", default=[1.0, 2.0], help="doublings of the base")
     parser.add_argument("--rates", type=float, nargs="*", default=[], help="further multiples of the rate")
+    parser.add_argument("--data-root", type=Path)
+    parser.add_argument("--device", default="auto")
     parser.add_argument("--summary", action="store_true", help="print the table, train nothing")
     asked = parser.parse_args()
     torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False  # as exact as on a CPU
     for name in [] if asked.summary else asked.spaces:
         space = read_space(name)
         for found in measured(space, asked, Path(name).stem):

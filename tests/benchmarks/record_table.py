@@ -5,7 +5,7 @@ trains the candidates of a search space, the networks off the budget, and the ca
 ``--larger`` times the base's FLOPs, each with the seeds of its part, to the last rung; every rung is kept.
 ``box`` are further networks about the base, which no search trains: a law's forecasts are held against them.
 A training that is in ``OUTPUT.jsonl`` already is not done again, so that a recording goes on, also in
-several processes. ``--at-once`` is how many trainings share a GPU, each in a thread with its own stream.
+several processes.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
+import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.stats import qmc
 
@@ -111,9 +113,9 @@ def main() -> None:
     parser.add_argument("--larger", type=float, default=4.0)
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--at-once", type=int, default=1)
     asked = parser.parse_args()
     torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False  # as exact as on a CPU
     space = read_space(asked.space)
     request = Settings(data_root=asked.data_root).request(space)
     data = request.load()
@@ -121,21 +123,15 @@ def main() -> None:
     largest = max(network.spec.resolution for network in found)
     data = replace(request, largest_resolution=largest).load()
     log = asked.output.with_suffix(".jsonl")
-    device = resolve(asked.device)
-
-    def record(trial: tuple[int, int]) -> None:
-        network, seed = trial
+    device = replace(resolve(asked.device), bf16=False)
+    for network, seed in parts(asked.parts, found):
         if claimed(asked.output, network, seed):
-            return
+            continue
         spec, seeds = found[network].spec, seeds_of(0, TrialSpec(network, seed, 0))
         evaluations = train(spec, space.recipe, data, seeds, stops=space.rungs, device=device)
         rows = [asdict(evaluation) for evaluation in evaluations]
         with log.open("a") as file:
             file.write(json.dumps({"network": network, "seed_index": seed, "evaluations": rows}) + "\n")
-
-    with ThreadPoolExecutor(asked.at_once) as pool:
-        for _ in pool.map(record, parts(asked.parts, found)):
-            pass
     write(asked.output, found, log)
 
 
@@ -151,11 +147,25 @@ def claimed(output: Path, network: int, seed: int) -> bool:
 
 
 def write(output: Path, found: list[Network], log: Path) -> None:
-    """The table of all that was recorded so far."""
+    """The table of all that was recorded so far, those that it held before included.
+
+    Of seeds that not all candidates have, those of candidates are left out.
+    """
     networks = [Recorded(n.kind, n.name, n.shares, n.octaves) for n in found]
     trainings = [json.loads(line) for line in log.read_text().splitlines()]
-    command = f"python -m tests.benchmarks.record_table {output.stem}.yaml {output.name}"
-    write_table(recorded_frame(networks, trainings), output, command)
+    frame = recorded_frame(networks, trainings)
+    commands = [shlex.join(["python", "-m", "tests.benchmarks.record_table", *sys.argv[1:]])]
+    if output.exists():
+        lines = output.read_text().splitlines()
+        commands = [*(line.lstrip("# ") for line in lines if line.startswith("#")), *commands]
+        old = pd.read_csv(output, comment="#", dtype=str, keep_default_na=False)
+        keys = ["candidate", "seed_index", "epochs"]
+        frame = pd.concat([old, frame.astype(str)], ignore_index=True).drop_duplicates(keys)
+        frame = frame.astype(dict.fromkeys(keys, int)).sort_values(keys, ignore_index=True)
+    candidates = frame["kind"] == "candidate"
+    having = frame[candidates].groupby("seed_index")["candidate"].transform("nunique")
+    short = candidates & (having.reindex(frame.index) < frame[candidates]["candidate"].nunique())
+    write_table(frame[~short], output, "\n# ".join(dict.fromkeys(commands)))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """``python -m tests.benchmarks.speed [GROUP...]``: how fast Scaler is, each time against a baseline.
 
-All groups, or those named (training, counting, data, start, growth); ``results/reference/benchmarks.csv``
-gets their rows in place of its old ones. Ratios are medians of five turns, in processor time; docs/speed.md
-says what they mean.
+All groups, or those named (start, counting, training, gpu, data, growth); their rows take the place of the
+old ones in ``results/reference/benchmarks.csv``. Ratios are medians of five turns, in processor time (on a
+GPU: in wall time); docs/speed.md says what they mean.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 import pandas as pd
 
 from scaler.files import write_bytes
-from tests.benchmarks.speed import counting, data, growth, start, training
+from tests.benchmarks.speed import counting, data, gpu, growth, start, training
 from tests.benchmarks.speed.ratio import Row
 
 TARGET = Path("results/reference/benchmarks.csv")
 
 GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
-    group.GROUP: group.rows for group in (start, counting, training, data, growth)
+    group.GROUP: group.rows for group in (start, counting, training, gpu, data, growth)
 }
 
 

@@ -24,6 +24,9 @@ from scaler.networks.spec import NetworkSpec
 from scaler.training.recipe import Recipe
 from scaler.training.trainer import GRADIENT_NORM, fresh
 
+#: Processes that load images for a GPU.
+LOADERS = 8
+
 #: Scaler's own modules, and torch's that they stand for.
 PLAIN: dict[type[nn.Module], type[nn.Module]] = {
     DepthwiseConv2d: nn.Conv2d,
@@ -69,11 +72,22 @@ def plain_network(spec: NetworkSpec) -> nn.Module:
 
 
 def plain_training(
-    spec: NetworkSpec, recipe: Recipe, images: NDArray[np.uint8], labels: NDArray[np.int64], steps: int
+    spec: NetworkSpec,
+    recipe: Recipe,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    steps: int,
+    gpu: bool = False,
 ) -> Callable[[], None]:
-    """So many steps of a training that goes on from call to call."""
+    """So many steps of a training that goes on from call to call.
+
+    On a GPU: bfloat16 autocast, channels last, pinned batches from processes that load them.
+    """
     torch.set_num_threads(1)
-    network = plain_network(spec).train()
+    device = "cuda" if gpu else "cpu"
+    network = plain_network(spec).train().to(device)
+    if gpu:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     groups: list[dict[str, Any]] = [
@@ -87,7 +101,15 @@ def plain_training(
         nesterov=True,
     )
     averaged = torch.optim.swa_utils.AveragedModel(network)
-    loader = DataLoader(Pictures(images, labels), recipe.batch_size, shuffle=True, drop_last=True)
+    loader = DataLoader(
+        Pictures(images, labels),
+        recipe.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=LOADERS if gpu else 0,
+        pin_memory=gpu,
+        persistent_workers=gpu,
+    )
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
         while True:
@@ -97,8 +119,12 @@ def plain_training(
 
     def once() -> None:
         for _ in range(steps):
-            batch, classes = next(endless)
-            loss = functional.cross_entropy(network(batch), classes, label_smoothing=recipe.label_smoothing)
+            batch, classes = (values.to(device, non_blocking=gpu) for values in next(endless))
+            if gpu:
+                batch = batch.to(memory_format=torch.channels_last)
+            with torch.autocast(device, torch.bfloat16, enabled=gpu):
+                scores = network(batch)
+            loss = functional.cross_entropy(scores.float(), classes, label_smoothing=recipe.label_smoothing)
             descent.zero_grad()
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
