@@ -6,6 +6,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 from threadpoolctl import threadpool_limits
 
+from scaler.training.device import cores
+
 # NumPy may have been imported by a plugin of pytest's before that, with a BLAS thread for every core.
 threadpool_limits(1, user_api="blas")
 
@@ -15,6 +17,11 @@ LONGEST = (
     "test_tour", "test_replay", "test_origin", "test_many_devices", "test_postgres", "test_on_ray",
     "test_search_and_scale", "test_trainer", "test_scheduler", "test_hostile", "test_planted_truth",
 )  # fmt: skip
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are cores: some tests wait, on servers, on clusters and on processes that died."""
+    return cores() + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
