@@ -123,7 +123,7 @@ def test_a_resolution_looks_the_same_whatever_was_drawn_before(
 ) -> None:
     root = folder({"train/a": 4, "train/b": 4}, size=(300, 300))
     data = open_set(root, 200)
-    for resolution in (200, 40, 17):
+    for resolution in (200, 64, 40, 17):
         data.part("train", resolution)
     after = data.part("train", 16).images.copy()
     monkeypatch.setenv("SCALER_CACHE", str(tmp_path / "other"))
