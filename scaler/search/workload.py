@@ -188,7 +188,7 @@ def judged_images(space: Space, data: DataSet, *, on_test: bool) -> int:
     """Images that a network sees at every rung: to measure its norms on, and to be judged by."""
     from scaler.training.evaluation import STATISTICS_IMAGES
 
-    measured = min(STATISTICS_IMAGES, data.sizes["train"])
+    measured = min(STATISTICS_IMAGES, training_images(space, data))
     return measured + validation_images(space, data) + (data.sizes["test"] if on_test else 0)
 
 

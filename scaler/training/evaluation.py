@@ -47,9 +47,9 @@ def judged(
     return Batches(part, EVALUATION_BATCH[device.torch.type], normalise, device.torch, rows)
 
 
-def measured(part: Part, normalise: Normalisation, device: Device) -> Batches:
-    """The training images on which norms are measured."""
-    rows = subset(part.labels, STATISTICS_IMAGES, EVALUATION_SUBSET)
+def measured(part: Part, images: int, normalise: Normalisation, device: Device) -> Batches:
+    """The training images on which norms are measured; no more than a training sees."""
+    rows = subset(part.labels, min(STATISTICS_IMAGES, images), EVALUATION_SUBSET)
     return Batches(part, STATISTICS_BATCH, normalise, device.torch, rows)
 
 

@@ -179,7 +179,7 @@ class Training:
         normalise = normalisation(part)
         self.batches = Batches(part, recipe.batch_size, normalise, device.torch, rows)
         group.check(min(len(rows), recipe.batch_size))
-        self.statistics = measured(part, normalise, device)
+        self.statistics = measured(part, len(rows), normalise, device)
         validation = data.part("validation", self.spec.resolution)
         self.validation = judged(validation, recipe.validation_images, normalise, device, group)
         launched = group.size == 1 and device.torch.type != "cpu" and self.batches.resident
