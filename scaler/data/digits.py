@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
@@ -27,11 +28,9 @@ def open_source(path: str, root: Path | None, seed: int, skip_unreadable: bool) 
 @lru_cache(maxsize=8)
 def source(seed: int = 0) -> Source:
     """The digits with a fifth held out for the test and a fifth of the rest for validation."""
-    from sklearn.datasets import load_digits
-
-    bundle = load_digits()
-    labels = bundle.target.astype(np.int64)
-    grey = np.round(bundle.images * (255 / 16)).astype(np.uint8)
+    rows_of_file = _bundled()
+    labels = rows_of_file[:, -1].astype(np.int64)
+    grey = np.round(rows_of_file[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     images = np.repeat(grey[..., None], 3, axis=3)
     classes = tuple(str(digit) for digit in range(10))
     rest, test = hold_out(labels, classes, seed, "test")
@@ -48,6 +47,15 @@ def source(seed: int = 0) -> Source:
         notes=("validation and test part are split off the 1,797 images",),
         draw=partial(_draw, {part: images[chosen] for part, chosen in rows.items()}),
     )
+
+
+def _bundled() -> NDArray[np.uint8]:
+    """A row per image: 64 pixels from 0 to 16, and the digit.
+
+    Read as a file: importing scikit-learn takes two seconds, of every process that trains.
+    """
+    (package,) = importlib.util.find_spec("sklearn").submodule_search_locations or ()  # type: ignore[union-attr, misc]
+    return np.loadtxt(Path(package) / "datasets" / "data" / "digits.csv.gz", delimiter=",", dtype=np.uint8)
 
 
 def _draw(
