@@ -197,6 +197,9 @@ class _OfServer:
     def release(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
+            # The server sees a connection's end some time after it; the lock is free at once.
+            with contextlib.suppress(SQLAlchemyError):
+                connection.execute(text("SELECT pg_advisory_unlock_all()"))
             with contextlib.suppress(SQLAlchemyError):
                 connection.close()
 
