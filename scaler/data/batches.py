@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -168,11 +167,6 @@ class Batches:
         horizontal = torch.where(mirrored[:, None], horizontal.flip(1), horizontal)
         images = self._images[rows[:, None, None], vertical[:, :, None], horizontal[:, None, :]]
         return self._finish(images, self._labels[rows])
-
-    def epoch(self, seed: int, epoch: int, **augmentation: Any) -> Iterator[tuple[Tensor, Tensor]]:
-        """The training batches of one epoch, as :meth:`crops` and :meth:`cut` say."""
-        crops = self.crops(seed, epoch, **augmentation)
-        return (self.cut(crops, slice(step, step + 1)) for step in range(len(crops)))
 
     def evaluation(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All images in order, as they are; the last batch may be smaller. Yields as :meth:`cut`."""

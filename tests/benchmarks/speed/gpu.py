@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
-import numpy as np
 import torch
 
 from scaler.cost.network_cost import cost
-from scaler.data.dataset import DataSet, Part, PartName
 from scaler.execution.sharing import Trial
 from scaler.networks.spec import NetworkSpec
 from scaler.training.device import Device, resolve
@@ -21,7 +18,7 @@ from scaler.training.recipe import PASSES, Recipe, TrainingSeeds
 from scaler.training.trainer import Training
 from tests.benchmarks.speed.plain_baseline import plain_training
 from tests.benchmarks.speed.ratio import Row, Timed, ratio, timed
-from tests.benchmarks.speed.training import CASES, bytes_moved
+from tests.benchmarks.speed.training import CASES, bytes_moved, made_up, pictures
 
 GROUP = "gpu"
 IMAGES = 512
@@ -49,8 +46,8 @@ def _against(
     """Against the plain loop, and against the nearer of the card's limits."""
     recipe = Recipe(epochs=1000, batch_size=batch, learning_rate=0.1)
     steps = IMAGES // batch
-    training = Training(spec, recipe, made_up(spec), TrainingSeeds(0, 0), device)
-    plain = plain_training(spec, recipe, *_pictures(spec), steps, gpu=True)
+    training = Training(spec, recipe, made_up(spec, IMAGES), TrainingSeeds(0, 0), device)
+    plain = plain_training(spec, recipe, *pictures(spec, IMAGES), steps, gpu=True)
     found = ratio(timed(training.epoch, _clock), timed(plain, _clock))
     images = IMAGES / found.seconds
     what = f"{name}, batch {batch}"
@@ -75,23 +72,6 @@ def _together(name: str, spec: NetworkSpec, device: Device) -> Iterator[Row]:
         times = round(load.speed / alone.speed, 3)
         what = f"{name}: {count} trainings share the card"
         yield Row(GROUP, what, "one training", times, times, times, load.speed, "steps/s", _card())
-
-
-def made_up(spec: NetworkSpec) -> DataSet:
-    """Images of noise; speed does not see what is on them."""
-
-    def render(name: PartName, side: int) -> Part:
-        return Part(*_pictures(replace(spec, resolution=side)))
-
-    sizes: dict[PartName, int] = {"train": IMAGES, "validation": IMAGES, "test": IMAGES}
-    classes = tuple(str(number) for number in range(spec.classes))
-    return DataSet("noise", classes, sizes, spec.resolution, "noise", (), render)
-
-
-def _pictures(spec: NetworkSpec) -> tuple[np.ndarray, np.ndarray]:
-    side = spec.resolution
-    images = np.random.default_rng(0).integers(0, 256, (IMAGES, side, side, 3), dtype=np.uint8)
-    return images, np.arange(IMAGES, dtype=np.int64) % spec.classes
 
 
 def matrix_rate() -> float:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -13,23 +12,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scaler.cost.network_cost import cost
-from scaler.data.batches import Batches, normalisation
-from scaler.data.dataset import Part
+from scaler.data.dataset import DataSet, Part, PartName
 from scaler.networks.registry import base
 from scaler.networks.scale import small
 from scaler.networks.spec import NetworkSpec
 from scaler.search.candidates.proxy_base import bases
 from scaler.search.space import read_space
-from scaler.training.device import Device, keep_memory
-from scaler.training.optimiser import Descent
-from scaler.training.recipe import PASSES, Recipe
-from scaler.training.trainer import fresh, step
+from scaler.training.device import Device
+from scaler.training.recipe import PASSES, Recipe, TrainingSeeds
+from scaler.training.trainer import Training
 from tests.benchmarks.speed.plain_baseline import plain_network, plain_training
 from tests.benchmarks.speed.ratio import Row, Timed, elsewhere, ratio, timed
 
 GROUP = "training"
 BATCH, IMAGES = 32, 256
-RECIPE = Recipe(batch_size=BATCH, learning_rate=0.1)
+RECIPE = Recipe(epochs=1000, batch_size=BATCH, learning_rate=0.1)
 
 
 @dataclass(frozen=True)
@@ -82,35 +79,33 @@ def _against_limits(spec: NetworkSpec, images: float, rate: float, copied: float
     return Row(GROUP, f"{name}: part of the limit", nearer, part, part, part, images, "images/s/core", note)
 
 
-def pictures(spec: NetworkSpec) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def pictures(spec: NetworkSpec, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Made-up images of the network's size; speed does not see what is on them."""
     side = spec.resolution
-    images = np.random.default_rng(0).integers(0, 256, (IMAGES, side, side, 3), dtype=np.uint8)
-    return images, np.arange(IMAGES, dtype=np.int64) % spec.classes
+    images = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+    return images, np.arange(count, dtype=np.int64) % spec.classes
+
+
+def made_up(spec: NetworkSpec, count: int) -> DataSet:
+    """A data set of such images in every part."""
+
+    def render(name: PartName, side: int) -> Part:
+        return Part(*pictures(replace(spec, resolution=side), count))
+
+    sizes: dict[PartName, int] = {"train": count, "validation": count, "test": count}
+    classes = tuple(str(number) for number in range(spec.classes))
+    return DataSet("noise", classes, sizes, spec.resolution, "noise", (), render)
 
 
 def _plain(case: Case) -> Callable[[], None]:
-    return plain_training(case.spec, RECIPE, *pictures(case.spec), case.steps)
+    return plain_training(case.spec, RECIPE, *pictures(case.spec, IMAGES), case.steps)
 
 
 def _scaler(case: Case) -> Callable[[], None]:
-    """Steps as :class:`scaler.training.trainer.Training` makes them, with its batches and its average."""
+    """An epoch of so many steps."""
     torch.set_num_threads(1)
-    keep_memory()
-    spec, device = case.spec, Device()
-    part = Part(*pictures(spec))
-    network, averaged = (device.place(fresh(spec, 0)).train() for _ in range(2))
-    descent = Descent(network, RECIPE)
-    batches = Batches(part, BATCH, normalisation(part))
-    endless = itertools.chain.from_iterable(batches.epoch(0, epoch) for epoch in itertools.count())
-
-    def once() -> None:
-        for images, labels in itertools.islice(endless, case.steps):
-            float(step(network, descent, images, labels, RECIPE, device))
-            with torch.no_grad():
-                torch._foreach_lerp_(list(averaged.parameters()), list(network.parameters()), 0.01)
-
-    return once
+    data = made_up(case.spec, BATCH * case.steps)
+    return Training(case.spec, RECIPE, data, TrainingSeeds(0, 0), Device()).epoch
 
 
 def bytes_moved(spec: NetworkSpec) -> float:
