@@ -11,9 +11,11 @@ modelled as
 ``h`` has slope 1 at the base and ``2^(-a x)`` at ``x``: it is ``E + A m^-p`` written for its slope at the
 base instead of its size, and a straight line for ``a = 0``. The slopes ``g`` are alike beforehand but may
 be negative; ``discrepancy`` is any smooth function (what the additive law gets wrong), ``own`` a network's
-own part (odd sizes of maps, rounding). ``fidelity_bias`` is what short trainings get wrong, slopes and all: a
-random walk in log(epochs) that is 0 at the last rung; ``fidelity_correlation`` is how much of the latent
-value shows at a rung. ``seed_effect`` is shared by all networks of a seed index, so comparisons are paired.
+own part (odd sizes of maps, rounding), three quarters of whose variance it shares with all networks of its
+depth, of its width and of its resolution. ``fidelity_bias`` is what short trainings get wrong, slopes and
+all: a random walk in log(epochs) that is 0 at the last rung; ``fidelity_correlation`` is how much of the
+latent value shows at a rung. ``seed_effect`` is shared by all networks of a seed index, so that comparisons
+are paired.
 ``noise`` drifts along a training and has a part of each rung alone.
 
 Given the exponents ``a`` and the sizes of all parts, everything is linear and normal. These settings are not
@@ -49,6 +51,8 @@ from scaler.search.inference.questions import Array, Indices, Questions, directi
 ROUNDS = 3
 #: Networks this far apart, in octaves, are no more than loosely related in what the law gets wrong.
 LENGTH = 1.5
+#: Octaves along an axis that are one depth, width or resolution.
+SAME = 1e-3
 #: Variance of the seed effect, against that of noise.
 SEED_EFFECT = 1.0
 #: A network's own part of the fidelity bias, against noise (standard deviations).
@@ -119,8 +123,8 @@ class Law:
         alike = s.alike[:, None, None]
         law = alike * a.law.sum(axis=2)[:, :, None] * b.law.sum(axis=2)[:, None]
         law += (1 - alike) * (a.law @ np.swapaxes(b.law, 1, 2))
-        smooth, same = _kernels(a.questions, b.questions)
-        return np.asarray(law + s.discrepancy[:, None, None] ** 2 * smooth + s.own[:, None, None] ** 2 * same)
+        smooth, own = _kernels(a.questions, b.questions)
+        return np.asarray(law + s.discrepancy[:, None, None] ** 2 * smooth + s.own[:, None, None] ** 2 * own)
 
     def crossed(self, questions: Questions, values: Values) -> Array:
         """``[M, T, N]`` between questions and values (their ``value`` is not looked at)."""
@@ -276,7 +280,8 @@ class Fit:
         second = np.einsum("m,mtt->", self.weights, total.covariances) + self.weights @ (total.means**2).sum(
             1
         )
-        own = self.weights @ (self.law.settings.own**2 * self.noise) * (len(networks) - 1)
+        apart = centred @ _kernels(self.law.networks(networks), self.law.networks(networks))[1] @ centred
+        own = self.weights @ (self.law.settings.own**2 * self.noise) * np.trace(apart)
         return float(min(own / max(second, 1e-300), 1.0))
 
 
@@ -298,10 +303,11 @@ def _within_rungs(values: Values) -> tuple[Array, int]:
 
 def _kernels(a: Questions, b: Questions) -> tuple[Array, Array]:
     """Between questions, ``[T_a, T_b]`` each: of a discrepancy of size 1, and of own parts of size 1."""
-    squares = ((a.octaves[:, None] - b.octaves) ** 2).sum(axis=-1)
-    same = (a.network[:, None] == b.network) & (a.network[:, None] >= 0)
-    smooth = a.weights @ np.exp(-squares / (2 * LENGTH**2)) @ b.weights.T
-    return smooth, np.asarray(a.weights @ same @ b.weights.T)
+    between = a.octaves[:, None] - b.octaves
+    smooth = a.weights @ np.exp(-(between**2).sum(axis=-1) / (2 * LENGTH**2)) @ b.weights.T
+    realised = (a.network[:, None] >= 0) & (b.network >= 0)
+    same = (a.network[:, None] == b.network).astype(float) + (np.abs(between) < SAME).sum(axis=-1)
+    return smooth, np.asarray(a.weights @ (same / 4 * realised) @ b.weights.T)
 
 
 def best_directions(fit: Fit, size: float, divisions: int = 10) -> Array:

@@ -74,7 +74,7 @@ def settings_at(places: Array) -> Settings:
         slope=slope,
         alike=0.2 + 0.75 * rest[2],
         discrepancy=np.where(drawn > 0, slope * _log_between(0.05, 0.5, drawn), 0.0),
-        own=_log_between(0.03, 2.0, rest[3]),
+        own=_log_between(0.2, 2.0, rest[3]),
         fidelity_bias=_log_between(0.1, 2.0, rest[4]),
         turn=np.where(rest[5] < 0.75, 0.0, 2.4),
         growth=-0.4 + rest[6],

@@ -64,7 +64,8 @@ def scalar_latent(s: Settings, i: int, j: int) -> float:
     )
     apart = ((OCTAVES[i] - OCTAVES[j]) ** 2).sum()
     smooth = s.discrepancy[0] ** 2 * np.exp(-apart / (2 * LENGTH**2))
-    return float(law + smooth + (i == j) * s.own[0] ** 2)
+    alike = sum(OCTAVES[i][k] == OCTAVES[j][k] for k in range(3))
+    return float(law + smooth + ((i == j) + alike) / 4 * s.own[0] ** 2)
 
 
 def scalar_covariance(s: Settings, v: Values, n: int, m: int, way: Array) -> float:
