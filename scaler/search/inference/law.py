@@ -27,12 +27,12 @@ points rather than by descent: variable projection (Golub & Pereyra 1973).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
-from scipy.linalg.lapack import dtrtri, dtrtrs
+from scipy.linalg.lapack import dpotrf, dtrtri, dtrtrs
 
 from scaler.search.inference.law_settings import (
     SIZES,
@@ -59,6 +59,8 @@ SEED_EFFECT = 1.0
 OWN_BIAS = 0.5
 #: Variance of levels: so large that only differences within a rung count.
 LEVEL = 1e4
+#: Entries of covariances that are calculated at a time: as many as a processor's cache holds.
+AT_ONCE = 2**17
 #: Settings of less weight than this, against the largest, are left out after a fit.
 NEGLIGIBLE = 1e-3
 
@@ -100,7 +102,10 @@ class Law:
         spread = 1 + s.growth[:, None] * way
         drift = s.memory[:, None, None] ** np.abs(np.subtract.outer(way, way))
         apart = s.apart[:, None, None]
-        self._noise = spread[:, :, None] * spread[:, None] * ((1 - apart) * drift + apart * np.eye(len(way)))
+        noise = spread[:, :, None] * spread[:, None] * ((1 - apart) * drift + apart * np.eye(len(way)))
+        # Between values of different seeds, of one seed, and of one training: [M, 3, K, K].
+        parts = np.array([0.0, SEED_EFFECT, SEED_EFFECT + 1.0])[:, None, None]
+        self._scatter = noise[:, None] * parts + LEVEL * np.eye(len(way))
 
     def some(self, which: Indices) -> Law:
         """The model with some of its settings."""
@@ -134,53 +139,70 @@ class Law:
 
     def covariance(self, a: Values, b: Values) -> Array:
         """``[M, N_a, N_b]`` between values (not between what they estimate)."""
-        # Values of one network at one rung differ by their seeds alone: only what is distinct is calculated.
-        (network_a, rung_a, which_a), (network_b, rung_b, which_b) = _distinct(a), _distinct(b)
-        distinct = self._by_seed(network_a, rung_a, network_b, rung_b)
-        same_seed = (a.seed_index[:, None] == b.seed_index).astype(np.int64)
-        place = (same_seed * len(network_a) + which_a[:, None]) * len(network_b) + which_b
-        return np.asarray(distinct.reshape(len(distinct), -1).take(place, axis=1))
-
-    def _by_seed(self, network_a: Indices, rung_a: Indices, network_b: Indices, rung_b: Indices) -> Array:
-        """``[M, 2, U_a, U_b]`` between values of networks at rungs: of different seeds, and of the same."""
+        # What settings change is calculated once for two networks and once for two rungs, and looked up.
+        (network_a, of_a), (network_b, of_b) = (np.unique(v.network, return_inverse=True) for v in (a, b))
         sides = self._side(self.networks(network_a)), self._side(self.networks(network_b))
-        same_network = network_a[:, None] == network_b
-        rungs = np.ix_(rung_a, rung_b)
-        shown = self._fidelity_correlation[:, rung_a, None] * self._fidelity_correlation[:, None, rung_b]
-        other = shown * self._latent(*sides)
-        total = np.stack(
-            [other, other + self._noise[(slice(None), *rungs)] * (SEED_EFFECT + same_network)], axis=1
-        )
-        total += LEVEL * (rung_a[:, None] == rung_b)
-        way = self._way[rungs]
+        networks = of_a[:, None] * len(network_b) + of_b
+        rungs = a.rung[:, None] * len(self.rungs) + b.rung
+        same_seed = a.seed_index[:, None] == b.seed_index
+        shared = same_seed * (1 + (a.network[:, None] == b.network))
+        correlation = self._fidelity_correlation
+        total = _looked_up(self._latent(*sides), networks)
+        total *= _looked_up(correlation[:, :, None] * correlation[:, None], rungs)
+        way = self._way[a.rung[:, None], b.rung]
         if way.any():
             slopes = sides[0].law @ np.swapaxes(sides[1].law, 1, 2)
-            size = self.settings.fidelity_bias[:, None, None] ** 2
-            total += (size * (slopes + OWN_BIAS**2 * same_network) * way)[:, None]
-        return np.asarray(total)
+            own = OWN_BIAS**2 * (network_a[:, None] == network_b)
+            bias = self.settings.fidelity_bias[:, None, None] ** 2 * (slopes + own)
+            total += _looked_up(bias, networks) * way
+        total += _looked_up(self._scatter, shared * len(self.rungs) ** 2 + rungs)
+        return total
 
     def fit(self, values: Values) -> Fit:
         """The model after seeing the values, averaged over its settings as they are."""
-        return self._fitted(values, *self._explain(values), np.zeros(len(self.settings)))
+        return self._fitted(values, self._explain(values))
 
-    def _explain(self, values: Values) -> tuple[Array, Array, Array]:
-        """Of every setting: root of the values' covariance, root^-1 value, log marginal likelihood."""
+    def _roots(self, values: Values) -> Iterator[Array]:
+        """Of every setting, ``[N, N]``: the root of the values' covariance; few of them stand at a time."""
+        at_once = max(1, AT_ONCE // max(len(values.value), 1) ** 2)
+        for begin in range(0, len(self.settings), at_once):
+            part = self.some(np.arange(begin, min(begin + at_once, len(self.settings))))
+            for total in part.covariance(values, values):
+                root, failed = dpotrf(total.T, lower=1, overwrite_a=1)
+                if failed:
+                    raise np.linalg.LinAlgError("a covariance of values is not positive definite")
+                yield root
+
+    def _explain(self, values: Values) -> Array:
+        """``[M]``: log marginal likelihood of every setting."""
         y, freedom = _within_rungs(values)
-        root: Array = np.asarray(np.linalg.cholesky(self.covariance(values, values)), dtype=float)
-        scaled = np.stack([dtrtrs(one, y, lower=1)[0] for one in root])
-        logs = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-        return root, scaled, -logs - freedom / 2 * np.log((scaled**2).sum(axis=1) + 1e-12)
+        found = []
+        for root in self._roots(values):
+            scaled = dtrtrs(root, y, lower=1)[0]
+            found.append(-np.log(root.diagonal()).sum() - freedom / 2 * np.log(scaled @ scaled + 1e-12))
+        return np.array(found)
 
-    def _fitted(self, values: Values, root: Array, scaled: Array, likelihood: Array, prior: Array) -> Fit:
-        """With ``prior``: ``[M]``, log weights beforehand."""
-        freedom = max(_within_rungs(values)[1], 1)
-        weights = normalised(likelihood + prior)
-        additive = float(weights[self.settings.discrepancy == 0].sum())
-        kept = np.flatnonzero(weights >= NEGLIGIBLE * weights.max())
-        noise = ((scaled[kept] ** 2).sum(axis=1) + 1e-12) / freedom
-        part = weights[kept] / weights[kept].sum()
-        inverse = np.stack([dtrtri(root[m], lower=1)[0] for m in kept])
-        return Fit(self.some(kept), values, part, inverse, scaled[kept], noise, freedom, additive)
+    def _fitted(self, values: Values, weights: Array) -> Fit:
+        """With log weights ``[M]``, of which small ones are left out."""
+        y, freedom = _within_rungs(values)
+        part = normalised(weights)
+        kept = np.flatnonzero(part >= NEGLIGIBLE * part.max())
+        law, count = self.some(kept), len(y)
+        inverse, scaled = np.empty((len(kept), count, count)), np.empty((len(kept), count))
+        for m, root in enumerate(law._roots(values)):
+            scaled[m] = dtrtrs(root, y, lower=1)[0]
+            inverse[m] = dtrtri(root, lower=1, overwrite_c=1)[0]
+        freedom = max(freedom, 1)
+        return Fit(
+            law=law,
+            values=values,
+            weights=part[kept] / part[kept].sum(),
+            inverse=inverse,
+            scaled=scaled,
+            noise=((scaled**2).sum(axis=1) + 1e-12) / freedom,
+            freedom=freedom,
+            additive=float(part[self.settings.discrepancy == 0].sum()),
+        )
 
 
 def fit_law(octaves: Array, values: Values, rungs: Sequence[int] = (1,)) -> Fit:
@@ -192,22 +214,17 @@ def fit_law(octaves: Array, values: Values, rungs: Sequence[int] = (1,)) -> Fit:
     """
     places = spread_places()
     groups: list[tuple[Array, Array]] = [(np.zeros(SIZES), np.ones(SIZES))]
-    likelihood = Law(octaves, rungs, settings_at(places))._explain(values)[2]
-    prior = np.zeros(len(places))
-    while len(groups) <= ROUNDS and not enough(likelihood + prior):
-        centre, spread = bearing(places, likelihood + prior)
+    likelihood = Law(octaves, rungs, settings_at(places))._explain(values)
+    weights = likelihood
+    while len(groups) <= ROUNDS and not enough(weights):
+        centre, spread = bearing(places, weights)
         groups.append((centre, spread))
         further = centre + spread * spread_places(seed=len(groups))
         places = np.vstack([places, further])
-        more = Law(octaves, rungs, settings_at(further))._explain(values)[2]
-        likelihood = np.concatenate([likelihood, more])
+        likelihood = np.concatenate([likelihood, Law(octaves, rungs, settings_at(further))._explain(values)])
         mixture = [stats.norm.logpdf(places, c, s).sum(axis=1) for c, s in groups]
-        prior = stats.norm.logpdf(places).sum(axis=1) - np.logaddexp.reduce(mixture, axis=0)
-    weights = likelihood + prior
-    best = np.flatnonzero(weights >= weights.max() + np.log(NEGLIGIBLE))
-    additive = float(normalised(weights)[settings_at(places).discrepancy == 0].sum())
-    law = Law(octaves, rungs, settings_at(places[best]))
-    return replace(law._fitted(values, *law._explain(values), prior[best]), additive=additive)
+        weights = likelihood + stats.norm.logpdf(places).sum(axis=1) - np.logaddexp.reduce(mixture, axis=0)
+    return Law(octaves, rungs, settings_at(places))._fitted(values, weights)
 
 
 @dataclass(frozen=True)
@@ -285,10 +302,9 @@ class Fit:
         return float(min(own / max(second, 1e-300), 1.0))
 
 
-def _distinct(values: Values) -> tuple[Indices, Indices, Indices]:
-    """Networks and rungs that values are of, each pair once, and which of these every value is of."""
-    pairs, which = np.unique(np.stack([values.network, values.rung]), axis=1, return_inverse=True)
-    return pairs[0], pairs[1], which.reshape(-1)
+def _looked_up(tables: Array, places: Indices) -> Array:
+    """``[M, ...]``: of every setting, its table's entries at ``places`` (counted over all its axes)."""
+    return np.asarray(tables.reshape(len(tables), -1).take(places, axis=1))
 
 
 def _within_rungs(values: Values) -> tuple[Array, int]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.integrate import trapezoid
 
 from scaler.errors import UserError
 from scaler.execution.protocol import Experiment, Observation, Strategy, TrialSpec
@@ -13,7 +14,7 @@ from scaler.replay.evaluation import run
 from scaler.search.inference.decision import contrasts, full_cost, octaves_of
 from scaler.search.inference.law import Law
 from scaler.search.inference.selection import choose
-from scaler.search.strategies.acquisition import knowledge_gradient, values_asked
+from scaler.search.strategies.acquisition import log_knowledge_gradient, values_asked
 from scaler.search.strategies.knowledge_gradient import KnowledgeGradient
 from scaler.search.strategies.law import LawOfGrowth
 from tests.replay.planted import networks, plant
@@ -74,11 +75,34 @@ def test_the_first_design_of_candidates_alone_begins_at_the_corners() -> None:
 def test_the_knowledge_gradient_of_two_is_its_closed_form() -> None:
     # E[max(m1 + s z, m2)] - m1 = s phi(d / s) - d Phi(-d / s), with d = m1 - m2.
     s = 1.3
-    for d, within in ((0.7, 0.003), (4.0, 0.05)):  # far out it is rare, but not never
+    for d in (0.0, 0.7, 4.0, 9.0):
         expected = s * stats.norm.pdf(d / s) - d * stats.norm.cdf(-d / s)
-        gain = knowledge_gradient(np.array([d, 0.0]), np.array([[s, 0.0]]))[0]
-        assert gain == pytest.approx(expected, rel=within)
-    assert knowledge_gradient(np.array([d, 0.0]), np.array([[s, s]]))[0] == pytest.approx(0.0, abs=1e-12)
+        gain = log_knowledge_gradient(np.array([d, 0.0]), np.array([[s, 0.0], [0.0, s], [0.0, -s], [s, s]]))
+        np.testing.assert_allclose(np.exp(gain[:3]), expected, rtol=1e-6)
+        assert gain[3] == -np.inf
+
+
+def test_the_knowledge_gradient_of_many_is_an_integral() -> None:
+    rng = np.random.default_rng(0)
+    z = np.linspace(-12, 12, 200_001)
+    for count in (2, 3, 7, 16):
+        mean, moves = rng.standard_normal(count), rng.standard_normal((4, count))
+        moves[1, : count // 2], moves[2] = 0.0, np.round(moves[2])  # some do not move, some move alike
+        mean[1], moves[3, 1] = mean[0], moves[3, 0]  # two are the same
+        best = (mean[:, None] + moves[:, :, None] * z).max(axis=1)
+        expected = trapezoid((best - mean.max()) * stats.norm.pdf(z), z)
+        np.testing.assert_allclose(
+            np.exp(log_knowledge_gradient(mean, moves)), expected, rtol=1e-5, atol=1e-9
+        )
+
+
+def test_the_knowledge_gradient_tells_options_apart_that_hardly_matter() -> None:
+    # Mills' ratio: s (phi(c) - c Phi(-c)) -> s phi(c) / c^2.
+    for c in (30.0, 500.0, 9e3, 1.1e4, 1e7):
+        gain = log_knowledge_gradient(np.array([c, 0.0]), np.array([[1.0, 0.0], [0.9, 0.0]]))
+        assert gain[0] == pytest.approx(stats.norm.logpdf(c) - 2 * np.log(c), abs=4 / c**2 + 1e-6, rel=1e-12)
+        assert np.isfinite(gain).all()
+        assert gain[1] < gain[0]
 
 
 @pytest.mark.parametrize("family", ["additive", "punished"])
