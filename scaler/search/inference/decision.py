@@ -8,8 +8,9 @@ from dataclasses import astuple
 import numpy as np
 
 from scaler.execution.protocol import Experiment, Observation
-from scaler.search.inference.law import Fit, Values, fit_law
+from scaler.search.inference.law import Fit, fit_law
 from scaler.search.inference.questions import Array, Questions, raised
+from scaler.search.inference.values import Values
 
 #: Above so many values, rungs between others are left out: they add time and hardly any knowledge.
 MOST = 200

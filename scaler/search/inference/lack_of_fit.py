@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from scaler.search.inference.law import Values
 from scaler.search.inference.law_settings import spread_settings
 from scaler.search.inference.questions import Array, returns
+from scaler.search.inference.values import Values
 
 
 @dataclass(frozen=True)

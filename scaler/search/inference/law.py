@@ -46,6 +46,7 @@ from scaler.search.inference.law_settings import (
 )
 from scaler.search.inference.posterior import Posterior, mixed
 from scaler.search.inference.questions import Array, Indices, Questions, directions, latent_values, returns
+from scaler.search.inference.values import Repeats, Seen, Values, as_seen
 
 #: Rounds of further settings, until as many bear the weight as ``law_settings.ENOUGH`` asks for.
 ROUNDS = 3
@@ -60,19 +61,9 @@ OWN_BIAS = 0.5
 #: Variance of levels: so large that only differences within a rung count.
 LEVEL = 1e4
 #: Entries of covariances that are calculated at a time: as many as a processor's cache holds.
-AT_ONCE = 2**17
+AT_ONCE = 2**18
 #: Settings of less weight than this, against the largest, are left out after a fit.
 NEGLIGIBLE = 1e-3
-
-
-@dataclass(frozen=True)
-class Values:
-    """Observed values by network, seed index and rung, four arrays ``[N]``; larger is better."""
-
-    network: Indices
-    seed_index: Indices
-    rung: Indices
-    value: Array
 
 
 @dataclass(frozen=True)
@@ -102,10 +93,11 @@ class Law:
         spread = 1 + s.growth[:, None] * way
         drift = s.memory[:, None, None] ** np.abs(np.subtract.outer(way, way))
         apart = s.apart[:, None, None]
-        noise = spread[:, :, None] * spread[:, None] * ((1 - apart) * drift + apart * np.eye(len(way)))
+        course = (1 - apart) * drift + apart * np.eye(len(way))
+        self._noise = spread[:, :, None] * spread[:, None] * course
         # Between values of different seeds, of one seed, and of one training: [M, 3, K, K].
         parts = np.array([0.0, SEED_EFFECT, SEED_EFFECT + 1.0])[:, None, None]
-        self._scatter = noise[:, None] * parts + LEVEL * np.eye(len(way))
+        self._scatter = self._noise[:, None] * parts + LEVEL * np.eye(len(way))
 
     def some(self, which: Indices) -> Law:
         """The model with some of its settings."""
@@ -125,17 +117,25 @@ class Law:
 
     def _latent(self, a: _Side, b: _Side) -> Array:
         s = self.settings
-        alike = s.alike[:, None, None]
-        law = alike * a.law.sum(axis=2)[:, :, None] * b.law.sum(axis=2)[:, None]
-        law += (1 - alike) * (a.law @ np.swapaxes(b.law, 1, 2))
-        smooth, own = _kernels(a.questions, b.questions)
-        return np.asarray(law + s.discrepancy[:, None, None] ** 2 * smooth + s.own[:, None, None] ** 2 * own)
+        slopes = s.alike[:, None, None] + (1 - s.alike[:, None, None]) * np.eye(3)
+        total = (a.law @ slopes) @ np.swapaxes(b.law, 1, 2)
+        kernels = _kernels(a.questions, b.questions)
+        total += (np.stack([s.discrepancy, s.own], axis=1) ** 2 @ kernels.reshape(2, -1)).reshape(total.shape)
+        return np.asarray(total)
 
     def crossed(self, questions: Questions, values: Values) -> Array:
         """``[M, T, N]`` between questions and values (their ``value`` is not looked at)."""
         networks, which = np.unique(values.network, return_inverse=True)
         latent = self.latent(questions, self.networks(networks)).take(which, axis=2)
         return np.asarray(latent * self._fidelity_correlation[:, None, values.rung])
+
+    def crossed_seen(self, questions: Questions, seen: Seen) -> Array:
+        """``[M, T, P]`` between questions and what was seen."""
+        if not (repeats := seen.repeats):
+            return self.crossed(questions, seen.values)
+        latent = self.latent(questions, self.networks(repeats.networks)) @ repeats.network.T
+        found = latent[:, :, :, None] * self._fidelity_correlation[:, None, None, repeats.rungs]
+        return np.asarray(found.reshape(*found.shape[:2], -1))
 
     def covariance(self, a: Values, b: Values) -> Array:
         """``[M, N_a, N_b]`` between values (not between what they estimate)."""
@@ -158,48 +158,82 @@ class Law:
         total += _looked_up(self._scatter, shared * len(self.rungs) ** 2 + rungs)
         return total
 
+    def _of_sums(self, repeats: Repeats) -> Array:
+        """``[M, P, P]`` between sums of repeated trainings."""
+        side, rungs = self._side(self.networks(repeats.networks)), repeats.rungs
+        way, noise = self._way[np.ix_(rungs, rungs)], self._at(rungs)
+        correlation = self._fidelity_correlation[:, rungs]
+        count, same = len(repeats.network), np.eye(len(repeats.network))
+
+        def between(latent: Array) -> Array:
+            return np.asarray(repeats.network @ latent @ repeats.network.T)[:, :, None, :, None]
+
+        total = between(self._latent(side, side))
+        total = total * (correlation[:, :, None] * correlation[:, None])[:, None, :, None]
+        if way.any():
+            slopes = side.law @ np.swapaxes(side.law, 1, 2) + OWN_BIAS**2 * np.eye(len(repeats.networks))
+            total += between(self.settings.fidelity_bias[:, None, None] ** 2 * slopes) * way[:, None]
+        scatter = SEED_EFFECT * repeats.seed @ repeats.seed.T + same
+        total += scatter[:, None, :, None] * noise[:, None, :, None]
+        level = repeats.network.sum(axis=1)
+        total += LEVEL * np.multiply.outer(level, level)[:, None, :, None] * np.eye(len(rungs))[:, None]
+        return np.asarray(total.reshape(len(total), count * len(rungs), -1))
+
+    def _at(self, rungs: Indices) -> Array:
+        """``[M, K, K]``: noise at some rungs."""
+        return np.asarray(self._noise[:, rungs[:, None], rungs])
+
     def fit(self, values: Values) -> Fit:
         """The model after seeing the values, averaged over its settings as they are."""
-        return self._fitted(values, self._explain(values))
+        seen = as_seen(values)
+        return self._fitted(seen, self._explain(seen))
 
-    def _roots(self, values: Values) -> Iterator[Array]:
-        """Of every setting, ``[N, N]``: the root of the values' covariance; few of them stand at a time."""
-        at_once = max(1, AT_ONCE // max(len(values.value), 1) ** 2)
+    def _roots(self, seen: Seen) -> Iterator[Array]:
+        """Of every setting, ``[P, P]``: the root of the covariance of what was seen; few stand at a time."""
+        at_once = max(1, AT_ONCE // max(len(seen.y), 1) ** 2)
         for begin in range(0, len(self.settings), at_once):
             part = self.some(np.arange(begin, min(begin + at_once, len(self.settings))))
-            for total in part.covariance(values, values):
+            repeats, values = seen.repeats, seen.values
+            for total in part._of_sums(repeats) if repeats else part.covariance(values, values):
                 root, failed = dpotrf(total.T, lower=1, overwrite_a=1)
                 if failed:
                     raise np.linalg.LinAlgError("a covariance of values is not positive definite")
                 yield root
 
-    def _explain(self, values: Values) -> Array:
-        """``[M]``: log marginal likelihood of every setting."""
-        y, freedom = _within_rungs(values)
-        found = []
-        for root in self._roots(values):
-            scaled = dtrtrs(root, y, lower=1)[0]
-            found.append(-np.log(root.diagonal()).sum() - freedom / 2 * np.log(scaled @ scaled + 1e-12))
-        return np.array(found)
+    def _noise_alone(self, seen: Seen) -> tuple[Array, Array]:
+        """``[M]`` each: of what is noise alone in repeats, the log of its root's determinant, and squares."""
+        if not seen.repeats:
+            return np.zeros(len(self.settings)), np.zeros(len(self.settings))
+        noise = self._at(seen.repeats.rungs)
+        logs = seen.repeats.count / 2 * np.linalg.slogdet(noise)[1]
+        return logs, np.trace(np.linalg.solve(noise, seen.repeats.noise[None]), axis1=1, axis2=2)
 
-    def _fitted(self, values: Values, weights: Array) -> Fit:
+    def _explain(self, seen: Seen) -> Array:
+        """``[M]``: log marginal likelihood of every setting."""
+        logs, squares = self._noise_alone(seen)
+        for m, root in enumerate(self._roots(seen)):
+            scaled = dtrtrs(root, seen.y, lower=1)[0]
+            logs[m] += np.log(root.diagonal()).sum()
+            squares[m] += scaled @ scaled
+        return np.asarray(-logs - seen.freedom / 2 * np.log(squares + 1e-12))
+
+    def _fitted(self, seen: Seen, weights: Array) -> Fit:
         """With log weights ``[M]``, of which small ones are left out."""
-        y, freedom = _within_rungs(values)
         part = normalised(weights)
         kept = np.flatnonzero(part >= NEGLIGIBLE * part.max())
-        law, count = self.some(kept), len(y)
+        law, count = self.some(kept), len(seen.y)
         inverse, scaled = np.empty((len(kept), count, count)), np.empty((len(kept), count))
-        for m, root in enumerate(law._roots(values)):
-            scaled[m] = dtrtrs(root, y, lower=1)[0]
+        for m, root in enumerate(law._roots(seen)):
+            scaled[m] = dtrtrs(root, seen.y, lower=1)[0]
             inverse[m] = dtrtri(root, lower=1, overwrite_c=1)[0]
-        freedom = max(freedom, 1)
+        freedom = max(seen.freedom, 1)
         return Fit(
             law=law,
-            values=values,
+            seen=seen,
             weights=part[kept] / part[kept].sum(),
             inverse=inverse,
             scaled=scaled,
-            noise=((scaled**2).sum(axis=1) + 1e-12) / freedom,
+            noise=(law._noise_alone(seen)[1] + (scaled**2).sum(axis=1) + 1e-12) / freedom,
             freedom=freedom,
             additive=float(part[self.settings.discrepancy == 0].sum()),
         )
@@ -212,19 +246,19 @@ def fit_law(octaves: Array, values: Values, rungs: Sequence[int] = (1,)) -> Fit:
     those that do, and all are weighted against the mixture that they were drawn from (adaptive importance
     sampling with deterministic mixture weights, Cornuet et al. 2012).
     """
-    places = spread_places()
+    seen, places = as_seen(values), spread_places()
     groups: list[tuple[Array, Array]] = [(np.zeros(SIZES), np.ones(SIZES))]
-    likelihood = Law(octaves, rungs, settings_at(places))._explain(values)
+    likelihood = Law(octaves, rungs, settings_at(places))._explain(seen)
     weights = likelihood
     while len(groups) <= ROUNDS and not enough(weights):
         centre, spread = bearing(places, weights)
         groups.append((centre, spread))
         further = centre + spread * spread_places(seed=len(groups))
         places = np.vstack([places, further])
-        likelihood = np.concatenate([likelihood, Law(octaves, rungs, settings_at(further))._explain(values)])
+        likelihood = np.concatenate([likelihood, Law(octaves, rungs, settings_at(further))._explain(seen)])
         mixture = [stats.norm.logpdf(places, c, s).sum(axis=1) for c, s in groups]
         weights = likelihood + stats.norm.logpdf(places).sum(axis=1) - np.logaddexp.reduce(mixture, axis=0)
-    return Law(octaves, rungs, settings_at(places))._fitted(values, weights)
+    return Law(octaves, rungs, settings_at(places))._fitted(seen, weights)
 
 
 @dataclass(frozen=True)
@@ -233,15 +267,15 @@ class Fit:
 
     Attributes:
         law: with the settings that are left; ``weights``: ``[M]``, theirs.
-        values: what was seen.
-        inverse: ``[M, N, N]``, of the root of the values' covariance; ``scaled``: ``[M, N]``, root^-1 value.
+        seen: what was seen.
+        inverse: ``[M, P, P]``, of the root of its covariance; ``scaled``: ``[M, P]``, root^-1 y.
         noise: ``[M]``, variance of full trainings of a network about its latent value, seed effect left out.
         freedom: degrees of freedom of that estimate.
         additive: probability that the law suffices without a discrepancy (before: ``law_settings.ADDITIVE``).
     """
 
     law: Law
-    values: Values
+    seen: Seen
     weights: Array
     inverse: Array
     scaled: Array
@@ -250,17 +284,22 @@ class Fit:
     additive: float
 
     def _known(self, cross: Array) -> tuple[Array, Array]:
-        """Means ``[M, T]`` and what is known ``[M, N, T]`` for covariances ``[M, T, N]`` with the values."""
+        """Means ``[M, T]`` and what is known ``[M, P, T]`` for covariances ``[M, T, P]`` with it."""
         known = self.inverse @ np.swapaxes(cross, 1, 2)
         return np.einsum("mnt,mn->mt", known, self.scaled), known
 
+    @property
+    def values(self) -> Values:
+        """What was seen."""
+        return self.seen.values
+
     def mean(self, questions: Questions) -> Array:
         """``[T]``: expected answers to the questions; cheaper than the whole posterior."""
-        return np.asarray(self.weights @ self._known(self.law.crossed(questions, self.values))[0])
+        return np.asarray(self.weights @ self._known(self.law.crossed_seen(questions, self.seen))[0])
 
     def posterior(self, questions: Questions) -> Posterior:
         """What is believed of the questions."""
-        means, known = self._known(self.law.crossed(questions, self.values))
+        means, known = self._known(self.law.crossed_seen(questions, self.seen))
         left = self.law.latent(questions, questions) - np.swapaxes(known, 1, 2) @ known
         return Posterior(self.weights, means, left * self.noise[:, None, None], self.freedom)
 
@@ -269,8 +308,11 @@ class Fit:
 
         They are over all settings: what a value tells of the settings counts too.
         """
-        means, known = self._known(self.law.crossed(questions, self.values))
-        expected, predicted = self._known(self.law.covariance(asked, self.values))
+        means, known = self._known(self.law.crossed_seen(questions, self.seen))
+        with_seen = self.law.covariance(asked, self.values)
+        if self.seen.repeats:
+            with_seen = with_seen @ self.seen.repeats.basis
+        expected, predicted = self._known(with_seen)
         scale = self.noise[:, None, None]
         about = self.law.crossed(questions, asked) - np.swapaxes(known, 1, 2) @ predicted
         between = self.law.covariance(asked, asked) - np.swapaxes(predicted, 1, 2) @ predicted
@@ -307,23 +349,13 @@ def _looked_up(tables: Array, places: Indices) -> Array:
     return np.asarray(tables.reshape(len(tables), -1).take(places, axis=1))
 
 
-def _within_rungs(values: Values) -> tuple[Array, int]:
-    """Values less the mean of their rung, and the degrees of freedom left."""
-    y = values.value.copy()
-    rungs = np.unique(values.rung)
-    for rung in rungs:
-        at = values.rung == rung
-        y[at] -= y[at].mean()
-    return y, len(y) - len(rungs)
-
-
-def _kernels(a: Questions, b: Questions) -> tuple[Array, Array]:
-    """Between questions, ``[T_a, T_b]`` each: of a discrepancy of size 1, and of own parts of size 1."""
+def _kernels(a: Questions, b: Questions) -> Array:
+    """``[2, T_a, T_b]`` between questions: of a discrepancy of size 1, and of own parts of size 1."""
     between = a.octaves[:, None] - b.octaves
-    smooth = a.weights @ np.exp(-(between**2).sum(axis=-1) / (2 * LENGTH**2)) @ b.weights.T
+    smooth = np.exp(-(between**2).sum(axis=-1) / (2 * LENGTH**2))
     realised = (a.network[:, None] >= 0) & (b.network >= 0)
     same = (a.network[:, None] == b.network).astype(float) + (np.abs(between) < SAME).sum(axis=-1)
-    return smooth, np.asarray(a.weights @ (same / 4 * realised) @ b.weights.T)
+    return np.asarray(a.weights @ np.stack([smooth, same / 4 * realised]) @ b.weights.T)
 
 
 def best_directions(fit: Fit, size: float, divisions: int = 10) -> Array:

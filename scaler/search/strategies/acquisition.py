@@ -17,10 +17,11 @@ from scipy.special import erfcx, logsumexp
 
 from scaler.execution.protocol import Experiment, TrialSpec
 from scaler.execution.training_cost import Reached
-from scaler.search.inference.law import Fit, Law, Values
+from scaler.search.inference.law import Fit, Law
 from scaler.search.inference.law_settings import spread_settings
 from scaler.search.inference.posterior import Posterior
 from scaler.search.inference.questions import Array, Questions
+from scaler.search.inference.values import Values
 
 #: From here on ``c Phi(-c) / phi(c)`` is 1 to within single precision.
 _FAR = 1e4

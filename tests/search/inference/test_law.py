@@ -13,12 +13,12 @@ from scaler.search.inference.law import (
     OWN_BIAS,
     SEED_EFFECT,
     Law,
-    Values,
     best_directions,
     fit_law,
 )
 from scaler.search.inference.law_settings import Settings, spread_settings
 from scaler.search.inference.questions import Array, Indices, gains, latent_values, raised, returns
+from scaler.search.inference.values import Values, as_seen
 
 OCTAVES = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0.2, 0.3, 0.6], [-0.5, 1.0, 0.4]], dtype=float)
 ORIGIN = np.zeros((1, 3))
@@ -79,17 +79,31 @@ def scalar_covariance(s: Settings, v: Values, n: int, m: int, way: Array) -> flo
     return float(latent + bias + noise * (SEED_EFFECT * same + (same and i == j)) + LEVEL * (k == o))
 
 
-def test_one_setting_is_normal_conditioning() -> None:
+def on_all(networks: list[int], seeds: list[int], rungs: list[int]) -> Values:
+    """Trainings that were all judged at the same rungs."""
+    rng, count = np.random.default_rng(0), len(rungs)
+    value = rng.standard_normal(len(networks) * count)
+    return values(np.repeat(networks, count), np.repeat(seeds, count), value, rungs * len(networks))
+
+
+#: Trainings that stopped early, and repeated ones that did not: the latter are summed.
+STOPPED = values([0, 0, 1, 2, 3, 3, 4], [0, 1, 0, 0, 1, 1, 0], [3, 1, 4, 1, 5, 9, 2.6], [2, 2, 2, 1, 0, 2, 2])
+REPEATED = on_all([0, 0, 3, 0, 1, 2, 2, 3, 3, 4], [0, 1, 1, 2, 0, 0, 3, 0, 2, 1], [2, 0])
+ONE_RUNG = on_all([0, 0, 0, 1, 1, 1, 2, 2, 2], [0, 1, 2] * 3, [1])
+
+
+@pytest.mark.parametrize(("v", "sums"), [(STOPPED, 7), (REPEATED, 16), (ONE_RUNG, 5)])
+def test_one_setting_is_normal_conditioning(v: Values, sums: int) -> None:
     settings, rungs = single(discrepancy=0.7, turn=2.4), (1, 2, 6)
     way = 1 - np.log(rungs) / np.log(6)
-    v = values([0, 0, 1, 2, 3, 3, 4], [0, 1, 0, 0, 1, 1, 0], [3, 1, 4, 1, 5, 9, 2.6], [2, 2, 2, 1, 0, 2, 2])
+    assert len(as_seen(v).y) == sums
     count = range(len(v.value))
     total = np.array([[scalar_covariance(settings, v, n, m, way) for m in count] for n in count])
     shown = np.cos(settings.turn[0] * way[v.rung])
     cross = np.array([[scalar_latent(settings, i, v.network[n]) for n in count] for i in range(5)]) * shown
     prior = np.array([[scalar_latent(settings, i, j) for j in range(5)] for i in range(5)])
     y = v.value - np.array([v.value[v.rung == k].mean() for k in v.rung])
-    noise = y @ np.linalg.solve(total, y) / (len(y) - 3)
+    noise = y @ np.linalg.solve(total, y) / (len(y) - len(set(v.rung)))
     law = Law(OCTAVES, rungs, settings)
     fit, asked_of = law.fit(v), law.networks(np.arange(5))
     posterior = fit.posterior(asked_of)
@@ -99,7 +113,7 @@ def test_one_setting_is_normal_conditioning() -> None:
     np.testing.assert_allclose(posterior.covariance, left, rtol=1e-6, atol=1e-8)
     assert fit.deviation**2 == pytest.approx(noise)
     # What a further value would tell is what conditioning on it takes away, whatever the value.
-    asked = values([2], [0], [0.0], [2])
+    asked = values([2], [0], [0.0], [2]) if v is STOPPED else values([1], [1], [0.0], [2])
     more = Values(*(np.concatenate([getattr(v, f), getattr(asked, f)]) for f in vars(v)))
     about, between = fit.predict(asked_of, asked)
     after = law.fit(more)
@@ -107,13 +121,14 @@ def test_one_setting_is_normal_conditioning() -> None:
     np.testing.assert_allclose(left - about @ about.T / between, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_settings_are_weighted_by_their_marginal_likelihood() -> None:
-    law = Law(OCTAVES, settings=spread_settings().some(np.arange(8)))
-    v = values([0, 1, 2, 3, 4, 0], [0, 0, 0, 0, 0, 1], [1, 4, 2, 3, 0.5, 2])
-    y = v.value - v.value.mean()
+@pytest.mark.parametrize("v", [STOPPED, REPEATED, ONE_RUNG])
+def test_settings_are_weighted_by_their_marginal_likelihood(v: Values) -> None:
+    law = Law(OCTAVES, (1, 2, 6), settings=spread_settings().some(np.arange(8)))
+    y = v.value - np.array([v.value[v.rung == k].mean() for k in v.rung])
+    freedom = len(y) - len(set(v.rung))
     total = law.covariance(v, v)
     # A Student density: the normal one with its scale integrated out under 1 / scale.
-    density = [-np.linalg.slogdet(t)[1] / 2 - 5 / 2 * np.log(y @ np.linalg.solve(t, y)) for t in total]
+    density = [-np.linalg.slogdet(t)[1] / 2 - freedom / 2 * np.log(y @ np.linalg.solve(t, y)) for t in total]
     expected = np.exp(density - np.max(density))
     fit = law.fit(v)
     np.testing.assert_allclose(fit.weights, expected / expected.sum(), rtol=1e-3, atol=1e-3)
