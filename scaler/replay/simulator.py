@@ -7,7 +7,9 @@ Bayes posterior (Efron & Morris 1975, JASA 70): means are true curves plus the n
 and course the table shows; true curves differ by candidate as a Gaussian process over the epochs, whose size
 and course are averaged over, weighted by their marginal likelihood. The seed effect and the noise of a
 loss go with those of its accuracy. Candidates are independent in it: no strategy that believes in a smooth
-surface is favoured.
+surface is favoured. Networks off the budget differ in size, so they are independent about a trend, a straight
+line in octaves along each axis (Fay & Herriot 1979, JASA 74): drawn towards one mean, all of them would lie
+closer together than their trainings show, and growth would buy less.
 """
 
 from __future__ import annotations
@@ -146,14 +148,14 @@ def simulator_of(table: Table) -> Simulator:
     within = noise[0].T @ noise[0] / freedom
     within += np.diag(1e-6 * np.diag(within) + 1e-12)  # for tables without noise, or of few trainings
 
-    def curves(trainings: Array) -> Curves:
-        return _curves(trainings, seed_effect, within, table.experiment.rungs)
+    def curves(trainings: Array, octaves: Array | None = None) -> Curves:
+        return _curves(trainings, seed_effect, within, table.experiment.rungs, octaves)
 
-    off = values[:, count:]
+    off, places = values[:, count:], np.array(table.experiment.octaves[count:], dtype=float)
     return Simulator(
         table=table,
         candidates=curves(own),
-        off_budget=curves(off) if off.shape[1] else None,
+        off_budget=curves(off, places) if off.shape[1] else None,
         larger=curves(_larger(table)) if table.larger else None,
         slopes=np.linalg.solve(within, noise[0].T @ noise[1] / freedom),
         seed_effect=seed_effect * np.sqrt(seeds / max(seeds - 1, 1)),
@@ -174,8 +176,13 @@ def _larger(table: Table) -> Array:
     return np.stack([accuracy, np.where(np.isnan(accuracy), np.nan, 0.0)])
 
 
-def _curves(trainings: Array, seed_effect: Array, noise: Array, rungs: tuple[int, ...]) -> Curves:
-    """What trainings ``[2, n, S, E]`` tell of their networks' curves; NaN where a seed was not recorded."""
+def _curves(
+    trainings: Array, seed_effect: Array, noise: Array, rungs: tuple[int, ...], octaves: Array | None
+) -> Curves:
+    """What trainings ``[2, n, S, E]`` tell of their networks' curves; NaN where a seed was not recorded.
+
+    The curves lie about one mean, or about a trend in the networks' ``octaves`` ``[n, 3]``.
+    """
     recorded = np.isfinite(trainings[0]).all(axis=2)
     shared = seed_effect[:, None, : trainings.shape[2]]
     adjusted = trainings.copy()
@@ -185,23 +192,27 @@ def _curves(trainings: Array, seed_effect: Array, noise: Array, rungs: tuple[int
     mean[0, diverged] = 0.0
     stable = ~diverged
     seeds = max(round(float(recorded[stable].sum(axis=1).mean())), 1)
-    return Curves(stable, mean, *_seed_error_of_means(mean[0, stable], noise, seeds, rungs))
+    trend = np.ones((len(mean[0]), 1)) if octaves is None else np.insert(octaves, 0, 1.0, axis=1)
+    return Curves(stable, mean, *_seed_error_of_means(mean[0, stable], trend[stable], noise, seeds, rungs))
 
 
 def _seed_error_of_means(
-    mean: Array, noise: Array, seeds: int, rungs: tuple[int, ...]
+    mean: Array, trend: Array, noise: Array, seeds: int, rungs: tuple[int, ...]
 ) -> tuple[Array, Array, Array]:
     """Posterior of the chance part of mean accuracies ``[C, E]`` over seeds of noise ``[E, E]``, by setting.
+
+    True curves differ from a linear combination of the columns of ``trend`` ``[C, P]``.
 
     Returns:
         The weights of the settings that matter, the expected chance part, and the roots of its covariance.
     """
     priors = _priors(np.sqrt(np.diag(noise)), rungs)
     total = np.linalg.cholesky(priors + noise / seeds)
-    differences = (mean - mean.mean(axis=0)).T
+    coefficients, _, rank, _ = np.linalg.lstsq(trend, mean)
+    differences = (mean - trend @ coefficients).T
     scaled = np.linalg.solve(total, np.broadcast_to(differences, (len(total), *differences.shape)))
     logs = np.log(np.diagonal(total, axis1=1, axis2=2)).sum(axis=1)
-    evidence = -0.5 * (scaled**2).sum(axis=(1, 2)) - (len(mean) - 1) * logs
+    evidence = -0.5 * (scaled**2).sum(axis=(1, 2)) - (len(mean) - rank) * logs
     weights = np.exp(evidence - evidence.max())
     kept = weights > NEGLIGIBLE * weights.sum()
     weights, total, scaled = weights[kept], total[kept], scaled[kept]

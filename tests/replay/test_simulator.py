@@ -9,6 +9,7 @@ from scipy import stats
 from scaler.errors import UserError
 from scaler.replay.simulator import Simulator, simulator_of
 from scaler.replay.table import Array, Table
+from tests.replay.planted import plant
 from tests.replay.synthetic import CENTRE, CORNER, EDGE, make_table
 
 TABLE, MEAN = make_table(EDGE, 0.8, seed=1)
@@ -55,6 +56,25 @@ def test_planted_truths_lie_where_draws_say(deviation: float) -> None:
     assert np.mean(inside) >= stats.binom.ppf(0.001, len(inside) // 3, 0.9) / (len(inside) // 3)
     # The tables' own means are further from the truth.
     assert np.mean(ours) < np.mean(means)
+
+
+def test_growth_off_the_budget_is_as_steep_as_trainings_show() -> None:
+    planted, drawn = [], []
+    for seed in range(8):
+        world = plant("additive", seed)
+        table, count = world.table, len(world.table.experiment.shares)
+        accuracy = table.accuracy.copy()
+        accuracy[count:, 1:] = np.nan  # networks off the budget were recorded once
+        simulator = simulator_of(dataclasses.replace(table, accuracy=accuracy))
+        assert simulator.off_budget is not None
+        octaves = np.insert(np.array(table.experiment.octaves)[count:], 0, 1.0, axis=1)
+        rng = np.random.default_rng(seed)
+        curves = np.stack([simulator.off_budget.draw(rng, simulator.slopes)[0, :, -1] for _ in range(50)])
+        planted.append(np.linalg.lstsq(octaves, world.latent[count:])[0][1:])
+        drawn.append(100 * np.linalg.lstsq(octaves, curves.mean(axis=0))[0][1:])
+    # A slope's error is about .3 of 3 points; drawn towards one mean, slopes would be a fifth smaller.
+    assert np.mean(drawn) / np.mean(planted) == pytest.approx(1.0, abs=0.08)
+    assert np.abs(np.subtract(drawn, planted)).mean() < 0.5
 
 
 def test_candidates_that_do_not_differ_are_hardly_told_apart() -> None:
