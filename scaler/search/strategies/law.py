@@ -7,7 +7,7 @@ may be trained, and the decision is the candidate whose direction is worth most 
 
 1. A first design, before any value is seen: the trainings that tell most beforehand.
 2. The knowledge gradient per FLOP: further networks and further seeds, in batches.
-3. Confirmation: the last of the budget trains the believed best candidate itself.
+3. Confirmation: the last of the budget trains the believed best candidate itself, if it was not trained yet.
 """
 
 from __future__ import annotations
@@ -65,15 +65,18 @@ class LawOfGrowth:
         left = self.budget_fraction * exhaustive_flops(experiment) - spent_flops(experiment, reached)
         if expected_regret(posterior) < self.tolerance:
             return []
-        best = eligible[int(posterior.mean.argmax())]
-        proof = [] if any(c == best for c, _ in reached) else [TrialSpec(best, 0, last)]
-        kept = sum(trial_cost(experiment, trial, reached) for trial in proof)
-        options = options_of(
-            experiment, reached, [n for n in self._networks(experiment) if n not in diverged], [last]
-        )
+        usable = [n for n in self._networks(experiment) if n not in diverged]
+        options = options_of(experiment, reached, usable, [last])
         cost = np.array([trial_cost(experiment, option, reached) for option in options])
-        found = most_valuable(fit, worths, options, cost, left - kept, self.batch)
-        return found or [trial for trial in proof if trial_cost(experiment, trial, reached) <= left]
+        # Any candidate may be the believed best one in the end.
+        proofs = {c: full_cost(experiment)[c] for c in eligible if not any(n == c for n, _ in reached)}
+        kept = max(proofs.values(), default=0.0)
+        if found := most_valuable(fit, worths, options, cost, left - kept, self.batch):
+            return found
+        best = eligible[int(posterior.mean.argmax())]
+        if best in proofs:
+            return [TrialSpec(best, 0, last)] if proofs[best] <= left else []
+        return most_valuable(fit, worths, options, cost, left, self.batch)
 
     def first_design(self, experiment: Experiment) -> list[int]:
         """Networks that are trained whatever comes, each with the first seed."""
