@@ -80,7 +80,8 @@ def _noise(law: LawSummary) -> str:
 
 def _form(law: LawSummary) -> Iterator[str]:
     """Whether an additive law is enough."""
-    lumps = f"{law.own:.0%} of what networks differ by are their own parts (rounding, odd sizes of small maps)"
+    own = "are their own parts (rounding, odd sizes of small maps)"
+    lumps = f"{law.own:.0%} of what networks differ by {own}"
     if law.lack_of_fit is not None and law.lack_of_fit < SIGNIFICANT:
         p = f"p = {law.lack_of_fit:.3f}"
         yield f"Lack of fit: by repeated seeds a sum over axes is not all ({p}); {lumps}."
