@@ -60,8 +60,8 @@ SEED_EFFECT = 1.0
 OWN_BIAS = 0.5
 #: Variance of levels: so large that only differences within a rung count.
 LEVEL = 1e4
-#: Entries of covariances that are calculated at a time: as many as a processor's cache holds.
-AT_ONCE = 2**18
+#: Entries of covariances that are calculated at a time, as many as a cache holds; of some settings at least.
+AT_ONCE, AT_LEAST = 2**18, 16
 #: Settings of less weight than this, against the largest, are left out after a fit.
 NEGLIGIBLE = 1e-3
 
@@ -133,9 +133,13 @@ class Law:
         """``[M, T, P]`` between questions and what was seen."""
         if not (repeats := seen.repeats):
             return self.crossed(questions, seen.values)
-        latent = self.latent(questions, self.networks(repeats.networks)) @ repeats.network.T
+        latent = self.latent(questions, self._sums(repeats))
         found = latent[:, :, :, None] * self._fidelity_correlation[:, None, None, repeats.rungs]
         return np.asarray(found.reshape(*found.shape[:2], -1))
+
+    def _sums(self, repeats: Repeats) -> Questions:
+        """The latent parts of sums of repeated trainings."""
+        return self.networks(repeats.networks).weighted(repeats.network)
 
     def covariance(self, a: Values, b: Values) -> Array:
         """``[M, N_a, N_b]`` between values (not between what they estimate)."""
@@ -160,24 +164,20 @@ class Law:
 
     def _of_sums(self, repeats: Repeats) -> Array:
         """``[M, P, P]`` between sums of repeated trainings."""
-        side, rungs = self._side(self.networks(repeats.networks)), repeats.rungs
+        side, rungs = self._side(self._sums(repeats)), repeats.rungs
         way, noise = self._way[np.ix_(rungs, rungs)], self._at(rungs)
         correlation = self._fidelity_correlation[:, rungs]
-        count, same = len(repeats.network), np.eye(len(repeats.network))
-
-        def between(latent: Array) -> Array:
-            return np.asarray(repeats.network @ latent @ repeats.network.T)[:, :, None, :, None]
-
-        total = between(self._latent(side, side))
-        total = total * (correlation[:, :, None] * correlation[:, None])[:, None, :, None]
+        shown = (correlation[:, :, None] * correlation[:, None])[:, None, :, None]
+        total = self._latent(side, side)[:, :, None, :, None] * shown
         if way.any():
-            slopes = side.law @ np.swapaxes(side.law, 1, 2) + OWN_BIAS**2 * np.eye(len(repeats.networks))
-            total += between(self.settings.fidelity_bias[:, None, None] ** 2 * slopes) * way[:, None]
-        scatter = SEED_EFFECT * repeats.seed @ repeats.seed.T + same
+            slopes = side.law @ np.swapaxes(side.law, 1, 2) + OWN_BIAS**2 * _squares(repeats.network)
+            bias = self.settings.fidelity_bias[:, None, None] ** 2 * slopes
+            total += bias[:, :, None, :, None] * way[:, None]
+        scatter = SEED_EFFECT * _squares(repeats.seed) + np.eye(len(repeats.seed))
         total += scatter[:, None, :, None] * noise[:, None, :, None]
-        level = repeats.network.sum(axis=1)
-        total += LEVEL * np.multiply.outer(level, level)[:, None, :, None] * np.eye(len(rungs))[:, None]
-        return np.asarray(total.reshape(len(total), count * len(rungs), -1))
+        level = _squares(repeats.network.sum(axis=1, keepdims=True))
+        total += LEVEL * level[:, None, :, None] * np.eye(len(rungs))[:, None]
+        return np.asarray(total.reshape(len(total), total.shape[1] * len(rungs), -1))
 
     def _at(self, rungs: Indices) -> Array:
         """``[M, K, K]``: noise at some rungs."""
@@ -190,7 +190,7 @@ class Law:
 
     def _roots(self, seen: Seen) -> Iterator[Array]:
         """Of every setting, ``[P, P]``: the root of the covariance of what was seen; few stand at a time."""
-        at_once = max(1, AT_ONCE // max(len(seen.y), 1) ** 2)
+        at_once = max(AT_LEAST, AT_ONCE // max(len(seen.y), 1) ** 2)
         for begin in range(0, len(self.settings), at_once):
             part = self.some(np.arange(begin, min(begin + at_once, len(self.settings))))
             repeats, values = seen.repeats, seen.values
@@ -335,13 +335,17 @@ class Fit:
         """Expected share of own parts (lumps of small maps) in the variance of these latent values."""
         centred = np.eye(len(networks)) - 1 / len(networks)
         asked = self.law.networks(networks).weighted(centred)
-        total = self.posterior(asked)
-        second = np.einsum("m,mtt->", self.weights, total.covariances) + self.weights @ (total.means**2).sum(
-            1
-        )
+        means, known = self._known(self.law.crossed_seen(asked, self.seen))
+        left = np.trace(self.law.latent(asked, asked), axis1=1, axis2=2) - (known**2).sum(axis=(1, 2))
+        second = self.weights @ (left * self.noise + (means**2).sum(axis=1))
         apart = centred @ _kernels(self.law.networks(networks), self.law.networks(networks))[1] @ centred
         own = self.weights @ (self.law.settings.own**2 * self.noise) * np.trace(apart)
         return float(min(own / max(second, 1e-300), 1.0))
+
+
+def _squares(parts: Array) -> Array:
+    """``parts parts'``."""
+    return np.asarray(parts @ parts.T)
 
 
 def _looked_up(tables: Array, places: Indices) -> Array:
