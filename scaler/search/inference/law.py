@@ -15,8 +15,7 @@ own part (odd sizes of maps, rounding), three quarters of whose variance it shar
 depth, of its width and of its resolution. ``fidelity_bias`` is what short trainings get wrong, slopes and
 all: a random walk in log(epochs) that is 0 at the last rung; ``fidelity_correlation`` is how much of the
 latent value shows at a rung. ``seed_effect`` is shared by all networks of a seed index, so that comparisons
-are paired.
-``noise`` drifts along a training and has a part of each rung alone.
+are paired; ``noise`` drifts along a training and has a part of each rung alone.
 
 Given the exponents ``a`` and the sizes of all parts, everything is linear and normal. These settings are not
 estimated but averaged over: points that fill their space, each weighted by its marginal likelihood with the

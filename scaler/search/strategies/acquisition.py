@@ -150,21 +150,18 @@ def log_knowledge_gradient(mean: Array, moves: Array) -> Array:
     end = np.where(steeper > 0, meet, np.inf)
     earlier = np.arange(len(mean)) < np.arange(len(mean))[:, None]
     hidden = (steeper == 0) & ((lower < 0) | ((lower == 0) & earlier))
-    changes = (begin < end.min(axis=2)) & ~hidden.any(axis=2) & np.isfinite(end.min(axis=2))
+    corner = end.min(axis=2)
+    changes = (begin < corner) & ~hidden.any(axis=2) & np.isfinite(corner)
     # Of several lines that take over at one point the steepest stays on top.
-    first = end <= end.min(axis=2, keepdims=True)
-    steps = np.where(first, steeper, -np.inf).max(axis=2)
+    steps = np.where(end <= corner[:, :, None], steeper, -np.inf).max(axis=2)
     with np.errstate(divide="ignore"):
-        gain = np.log(np.where(changes, steps, 0.0)) + _log_beyond(
-            np.abs(np.where(changes, end.min(axis=2), 0.0))
-        )
-    return np.asarray(logsumexp(gain, axis=1))
+        gain = np.log(np.where(changes, steps, 0.0))
+    return np.asarray(logsumexp(gain + _log_beyond(np.abs(np.where(changes, corner, 0.0))), axis=1))
 
 
 def _log_beyond(c: Array) -> Array:
     """``log(phi(c) - c Phi(-c))`` for ``c >= 0``: how far a standard normal variable is expected beyond."""
-    tail = (
-        c * np.sqrt(np.pi / 2) * erfcx(c / np.sqrt(2))
-    )  # 1 - 1 / c^2 + ..: its difference to 1 is lost far out
+    # c Phi(-c) / phi(c) = 1 - 1 / c^2 + ..: far out, its difference to 1 is lost.
+    tail = c * np.sqrt(np.pi / 2) * erfcx(c / np.sqrt(2))
     left = np.where(c < _FAR, np.log1p(-np.minimum(tail, 1 - 1e-16)), -2 * np.log(np.maximum(c, 1.0)))
     return np.asarray(left - c**2 / 2 - np.log(2 * np.pi) / 2)

@@ -68,14 +68,15 @@ class LawOfGrowth:
         usable = [n for n in self._networks(experiment) if n not in diverged]
         options = options_of(experiment, reached, usable, [last])
         cost = np.array([trial_cost(experiment, option, reached) for option in options])
-        # Any candidate may be the believed best one in the end.
-        proofs = {c: full_cost(experiment)[c] for c in eligible if not any(n == c for n, _ in reached)}
-        kept = max(proofs.values(), default=0.0)
+        trained = {network for network, _ in reached}
+        price = full_cost(experiment)
+        # Any candidate that was not trained yet may be the believed best one in the end.
+        kept = max((price[c] for c in eligible if c not in trained), default=0.0)
         if found := most_valuable(fit, worths, options, cost, left - kept, self.batch):
             return found
         best = eligible[int(posterior.mean.argmax())]
-        if best in proofs:
-            return [TrialSpec(best, 0, last)] if proofs[best] <= left else []
+        if best not in trained:
+            return [TrialSpec(best, 0, last)] if price[best] <= left else []
         return most_valuable(fit, worths, options, cost, left, self.batch)
 
     def first_design(self, experiment: Experiment) -> list[int]:

@@ -123,6 +123,24 @@ def test_a_search_keeps_its_budget_and_proves_its_choice(family: str) -> None:
     assert np.mean(proven) >= 0.5
 
 
+def test_whichever_candidate_is_believed_best_in_the_end_can_still_be_trained() -> None:
+    price = np.array(EXPERIMENT.epoch_flops)
+    price[:CANDIDATES] *= np.linspace(0.8, 1.2, CANDIDATES)
+    unequal = replace(EXPERIMENT, epoch_flops=tuple(price.tolist()))
+    for family, seed in (("additive", 0), ("saturating", 1), ("punished", 2), ("interacting", 3)):
+        world = plant(family, seed, unequal)
+        experiment = world.table.experiment
+        seen: list[Observation] = []
+        while batch := LawOfGrowth().ask(experiment, seen):
+            known, best = {o.candidate for o in seen}, choose(experiment, seen)[0] if seen else None
+            seen += [o for trial in batch for o in world.table.observe(trial)]
+            untrained = sorted(set(range(CANDIDATES)) - {o.candidate for o in seen})
+            left = 0.1 * exhaustive_flops(experiment) - cost(seen)
+            # The reserve goes to the believed best, or to anything once that was trained.
+            spent = best in known or [trial.candidate for trial in batch] == [best]
+            assert spent or left >= full_cost(experiment)[untrained].max()
+
+
 def test_the_last_training_is_that_of_the_believed_best() -> None:
     world = plant("additive", 1, EXPERIMENT)
     experiment = world.table.experiment
