@@ -12,6 +12,7 @@ from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.shares import Exponents
 from scaler.search.candidates.candidate import Realised
 from scaler.search.candidates.enumeration import Candidates
+from scaler.search.candidates.proxy_base import FEWEST_BLOCKS
 from scaler.search.candidates.realise import Scalable
 
 #: Octaves along each axis: half the FLOPs, the base's, twice, four times.
@@ -56,7 +57,8 @@ def off_budget(
     """The base and the networks about it: one axis up and another down, and each axis alone.
 
     They lie on a lattice of octaves along the axes, at between half and twice the base's FLOPs: cheap ones,
-    and among them those that differ most between axes.
+    and among them those that differ most between axes. None is shallower than :data:`FEWEST_BLOCKS`, the
+    base and the candidates: what a network of so few blocks makes of more pixels says little of deeper ones.
 
     Args:
         candidates: networks that are candidates are left out.
@@ -67,6 +69,8 @@ def off_budget(
     """
     seen = {identity(candidate.proxy.spec) for candidate in candidates.kept}
     sign = -1.0 if shrink else 1.0
+    compared = [proxy.base, *(candidate.proxy.spec for candidate in candidates.kept)]
+    shallowest = min(FEWEST_BLOCKS, *(spec.depth for spec in compared))
     found = []
     for point in sorted(product(STEPS, repeat=3), key=lambda p: (sum(map(abs, p)), p)):
         if not SMALLEST <= sum(point) <= LARGEST:
@@ -74,6 +78,8 @@ def off_budget(
         asked = tuple(sign * x for x in point)
         realised = _realise(proxy, asked, exponents)
         if realised is None or realised.spec.resolution > largest_resolution:
+            continue
+        if realised.spec.depth < shallowest:
             continue
         has = octaves(realised.effective, exponents)
         missed = max(abs(x - y) for x, y in zip(has, asked, strict=True))

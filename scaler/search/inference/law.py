@@ -50,7 +50,7 @@ from scaler.search.inference.values import Repeats, Seen, Values, as_seen
 #: Rounds of further settings, until as many bear the weight as ``law_settings.ENOUGH`` asks for.
 ROUNDS = 3
 #: Networks this far apart, in octaves, are no more than loosely related in what the law gets wrong.
-LENGTH = 1.5
+LENGTH = 1.25
 #: Octaves along an axis that are one depth, width or resolution.
 SAME = 1e-3
 #: Variance of the seed effect, against that of noise.

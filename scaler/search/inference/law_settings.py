@@ -19,7 +19,7 @@ SIZES = 13
 #: Part of an exponent (in logs) that all axes share.
 SHARED = 0.5
 #: Probability beforehand that the law alone suffices, without a discrepancy.
-ADDITIVE = 0.4
+ADDITIVE = 0.1
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def settings_at(places: Array) -> Settings:
         exponents=_log_between(0.03, 1.5, SHARED * shared + (1 - SHARED) * own_exponents),
         slope=slope,
         alike=0.2 + 0.75 * rest[2],
-        discrepancy=np.where(drawn > 0, slope * _log_between(0.05, 0.5, drawn), 0.0),
+        discrepancy=np.where(drawn > 0, slope * _log_between(0.1, 0.8, drawn), 0.0),
         own=_log_between(0.2, 2.0, rest[3]),
         fidelity_bias=_log_between(0.1, 2.0, rest[4]),
         turn=np.where(rest[5] < 0.75, 0.0, 2.4),

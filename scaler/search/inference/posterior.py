@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.linalg.lapack import dpstrf
 
 from scaler.search.inference.questions import Array
 
@@ -46,13 +47,11 @@ class Posterior:
         """``[2000, T]``: possible answers. The same random numbers every time."""
         places = (np.arange(_DRAWS) + 0.5) / _DRAWS
         setting = np.minimum(np.searchsorted(np.cumsum(self.weights), places), len(self.weights) - 1)
-        values, vectors = np.linalg.eigh(self.covariances)
-        roots = vectors * np.sqrt(np.maximum(values, 0))[:, None, :]
         normal = np.random.default_rng(0).standard_normal((_DRAWS, self.means.shape[1]))
         scale = np.sqrt(self.freedom / stats.chi2.ppf(_QUANTILES, self.freedom))
         steps = np.empty_like(normal)
         for m in np.unique(setting):
-            steps[setting == m] = normal[setting == m] @ roots[m].T
+            steps[setting == m] = normal[setting == m] @ root(self.covariances[m]).T
         return np.asarray(self.means[setting] + steps * scale[:, None])
 
     def best_probability(self, eligible: NDArray[np.bool_] | None = None) -> Array:
@@ -74,6 +73,14 @@ class Posterior:
     def interval(self, confidence: float = 0.9) -> Array:
         """``[T, 2]``: the middle ``confidence`` of every answer's draws."""
         return np.quantile(self.draws, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0).T
+
+
+def root(covariance: Array) -> Array:
+    """``L`` with ``L L' = covariance`` ``[T, T]``, which may be singular: Cholesky with pivots."""
+    factor, pivots, rank, _ = dpstrf(covariance, lower=1)
+    found: Array = np.zeros_like(factor)
+    found[pivots - 1, :rank] = np.tril(factor)[:, :rank]
+    return found
 
 
 def mixed(weights: Array, one: Array, other: Array, within: Array) -> Array:

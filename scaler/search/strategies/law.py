@@ -1,12 +1,13 @@
 """Ours, and the default: networks on and off the budget, chosen for what they tell of the law of growth.
 
 At the budget all ways to spend it lie close together; how accuracy grows along each axis shows in networks
-that differ more: some smaller, some larger, one axis up and another down. So any network of the experiment
-may be trained, and the decision is the candidate whose direction is worth most on the way to larger sizes
+that differ more: some smaller, some larger, one axis up and another down. So these are trained first. What
+they foretell is then tried on candidates alone, for small networks mislead where axes need one another. The
+decision is the candidate whose direction is worth most on the way to larger sizes
 (:func:`~scaler.search.inference.decision.worths`).
 
-1. A first design, before any value is seen: the trainings that tell most beforehand.
-2. The knowledge gradient per FLOP: further networks and further seeds, in batches.
+1. A first design, before any value is seen: the trainings that tell most beforehand, of any network.
+2. The knowledge gradient per FLOP: candidates and further seeds of theirs, in batches.
 3. Confirmation: the last of the budget trains the believed best candidate itself, if it was not trained yet.
 """
 
@@ -35,7 +36,7 @@ class LawOfGrowth:
 
     Attributes:
         budget_fraction: training FLOPs as a part of exhaustive search's (every candidate, seed and epoch).
-        off_budget: networks off the budget may be trained; without, only candidates.
+        off_budget: the first design may hold networks off the budget; without, only candidates.
         first: part of the FLOPs that goes to the first design.
         batch: trainings asked for at once, so that this many workers have work.
         tolerance: stop when perfect knowledge would better the choice by less (accuracy, in [0, 1]).
@@ -65,8 +66,7 @@ class LawOfGrowth:
         left = self.budget_fraction * exhaustive_flops(experiment) - spent_flops(experiment, reached)
         if expected_regret(posterior) < self.tolerance:
             return []
-        usable = [n for n in self._networks(experiment) if n not in diverged]
-        options = options_of(experiment, reached, usable, [last])
+        options = options_of(experiment, reached, eligible, [last])
         cost = np.array([trial_cost(experiment, option, reached) for option in options])
         trained = {network for network, _ in reached}
         price = full_cost(experiment)
@@ -83,10 +83,5 @@ class LawOfGrowth:
         """Networks that are trained whatever comes, each with the first seed."""
         flops = self.first * self.budget_fraction * exhaustive_flops(experiment)
         cost = full_cost(experiment)
-        return v_optimal(
-            octaves_of(experiment), cost, contrasts(experiment), flops, self._networks(experiment)
-        )
-
-    def _networks(self, experiment: Experiment) -> list[int]:
-        """Those that may be trained."""
-        return list(range(len(experiment.epoch_flops) if self.off_budget else len(experiment.shares)))
+        usable = range(len(cost) if self.off_budget else len(experiment.shares))
+        return v_optimal(octaves_of(experiment), cost, contrasts(experiment), flops, list(usable))
