@@ -84,11 +84,11 @@ def test_the_noise_and_what_of_it_is_sampling() -> None:
 
 
 def test_lack_of_fit_is_told_before_doubt() -> None:
-    test = said(a_law(lack_of_fit=0.012, additive=0.05, own=0.27))
+    test = said(a_law(lack_of_fit=0.012, additive=0.02, own=0.27))
     assert "Lack of fit: by repeated seeds a sum over axes is not all (p = 0.012)" in test
     assert "27% of what networks differ by are their own parts" in test
-    doubt = said(a_law(lack_of_fit=0.4, additive=0.05))
-    assert "probably not all (probability that it is: 0.05)" in doubt
+    doubt = said(a_law(lack_of_fit=0.4, additive=0.02))
+    assert "probably not all (probability that it is: 0.02)" in doubt
     fine = said(a_law(lack_of_fit=0.4, additive=0.6))
     assert "Nothing speaks against a sum over axes." in fine
     lumpy = said(a_law(additive=0.6, own=0.35))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 
+from scaler.search.inference.law_settings import ADDITIVE
 from scaler.search.inference.law_summary import AXES, Gain, LawSummary, Waypoint
 from scaler.search.result import SearchResult
 
@@ -85,7 +86,7 @@ def _form(law: LawSummary) -> Iterator[str]:
     if law.lack_of_fit is not None and law.lack_of_fit < SIGNIFICANT:
         p = f"p = {law.lack_of_fit:.3f}"
         yield f"Lack of fit: by repeated seeds a sum over axes is not all ({p}); {lumps}."
-    elif law.additive < 0.2:
+    elif law.additive < ADDITIVE / 2:
         yield f"A sum over axes is probably not all (probability that it is: {law.additive:.2f}); {lumps}."
     else:
         yield (

@@ -75,7 +75,7 @@ def off_budget(
     for point in sorted(product(STEPS, repeat=3), key=lambda p: (sum(map(abs, p)), p)):
         if not SMALLEST <= sum(point) <= LARGEST:
             continue
-        asked = tuple(sign * x for x in point)
+        asked = tuple(sign * x + 0.0 for x in point)  # + 0: no "-0" in a name
         realised = _realise(proxy, asked, exponents)
         if realised is None or realised.spec.resolution > largest_resolution:
             continue

@@ -75,7 +75,8 @@ class LawSummary:
         path: where FLOPs should go, at the sizes of the ladder.
         surface: the worth of directions all over the triangle of shares.
         beats: probability that the chosen direction is better than a single dimension, by axis and size.
-        additive: probability that accuracy is a sum of three functions of one axis each (0.4 beforehand).
+        additive: probability that accuracy is a sum of three functions of one axis each (beforehand:
+            ``law_settings.ADDITIVE``).
         lack_of_fit: p value of the F test of the additive law against repeated seeds; None without repeats.
         own: share of networks' own parts (lumps of small maps) in the variance between networks.
         deviation: of a training's accuracy from seed to seed.

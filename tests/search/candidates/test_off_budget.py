@@ -13,6 +13,7 @@ from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.shares import Exponents
 from scaler.search.candidates.off_budget import LARGEST, NEAR, SMALLEST, STEPS, OffBudget, octaves, off_budget
 from scaler.search.candidates.problem import Problem, pose
+from scaler.search.candidates.proxy_base import FEWEST_BLOCKS
 from scaler.search.space import read_space
 
 AXES = re.compile(r"d([+-]\d+) w([+-]\d+) r([+-]\d+)")
@@ -60,6 +61,24 @@ def test_their_counted_cost_is_what_their_octaves_say(problem: Problem, found: l
     assert np.abs(np.mean(missed)) < 0.3
     assert min(cost) > SMALLEST - 1.0
     assert max(cost) < LARGEST + 1.0
+
+
+@pytest.mark.parametrize(
+    ("base", "budget", "fewest", "shallower"),
+    [
+        ("resnet-20", "2x", FEWEST_BLOCKS, False),
+        ("resnet-101", "2x", FEWEST_BLOCKS, True),
+        ("resnet-20", "0.5x", 5, True),
+    ],
+)
+def test_none_is_shallower_than_eight_blocks_or_than_what_is_compared(
+    base: str, budget: str, fewest: int, shallower: bool
+) -> None:
+    problem = pose(read_space("quick").model_copy(update={"base": base, "budget": budget}), 64)
+    shrink = problem.target.ratio < 1
+    found = off_budget(problem.candidates, problem.proxy, problem.exponents, 64, shrink=shrink)
+    assert min(n.proxy.spec.depth for n in found) == fewest
+    assert any(n.octaves[0] < -0.5 for n in found) == shallower
 
 
 def test_the_base_and_each_axis_alone_are_there(found: list[OffBudget]) -> None:

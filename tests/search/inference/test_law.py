@@ -16,7 +16,7 @@ from scaler.search.inference.law import (
     best_directions,
     fit_law,
 )
-from scaler.search.inference.law_settings import Settings, spread_settings
+from scaler.search.inference.law_settings import ADDITIVE, Settings, spread_settings
 from scaler.search.inference.questions import Array, Indices, gains, latent_values, raised, returns
 from scaler.search.inference.values import Values, as_seen
 
@@ -241,7 +241,7 @@ def test_intervals_and_regions_hold_planted_truths(exponents: tuple[float, float
     assert held >= stats.binom.ppf(0.001, count, 0.95)
 
 
-@pytest.mark.parametrize(("interplay", "low", "high"), [(0.0, 0.4, 1.0), (1.5, 0.0, 0.01)])
+@pytest.mark.parametrize(("interplay", "low", "high"), [(0.0, 2 * ADDITIVE, 1.0), (1.5, 0.0, 0.1 * ADDITIVE)])
 def test_a_sum_over_axes_is_believed_in_where_it_is_one(interplay: float, low: float, high: float) -> None:
     found = []
     for seed in range(4):
