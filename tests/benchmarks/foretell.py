@@ -33,7 +33,8 @@ def box(path: Path) -> pd.DataFrame:
     rows = pd.read_csv(path, comment="#")
     last, first = rows["epochs"] == rows["epochs"].max(), rows["seed_index"] == 0
     found = rows.loc[(rows["kind"] == "box") & last & first, ["network", *OCTAVES, "accuracy"]]
-    return found.reset_index(drop=True).assign(accuracy=100 * found["accuracy"].to_numpy())
+    points: pd.DataFrame = found.reset_index(drop=True).assign(accuracy=100 * found["accuracy"].to_numpy())
+    return points
 
 
 def foretold(fit: Fit, networks: pd.DataFrame) -> pd.DataFrame:
