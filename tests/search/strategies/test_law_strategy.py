@@ -123,6 +123,15 @@ def test_a_search_keeps_its_budget_and_proves_its_choice(family: str) -> None:
     assert np.mean(proven) >= 0.5
 
 
+def test_what_follows_the_first_design_is_trained_on_the_budget() -> None:
+    method = LawOfGrowth()
+    design = {(network, 0) for network in method.first_design(EXPERIMENT)}
+    for family in ("additive", "interacting"):
+        further = trained(run(method, plant(family, 3).table)) - design
+        assert further
+        assert max(network for network, _ in further) < CANDIDATES
+
+
 def test_whichever_candidate_is_believed_best_in_the_end_can_still_be_trained() -> None:
     price = np.array(EXPERIMENT.epoch_flops)
     price[:CANDIDATES] *= np.linspace(0.8, 1.2, CANDIDATES)
