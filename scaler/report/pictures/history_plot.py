@@ -37,7 +37,7 @@ def draw_history(
         caption: what the accuracies are: data, proxy, seeds.
         best_set: candidates that cannot be told from the best, the chosen one first.
     """
-    figure, axes = new_figure(5.6, "Accuracy of the candidates as they train", caption)
+    figure, axes = new_figure(5.6, "Accuracy of the networks as they train", caption)
     plain(axes)
     axes.set_ylabel("validation accuracy (%)", fontsize=11.5, color=INK)
     table = means(trials)

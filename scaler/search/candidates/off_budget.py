@@ -57,8 +57,9 @@ def off_budget(
     """The base and the networks about it: one axis up and another down, and each axis alone.
 
     They lie on a lattice of octaves along the axes, at between half and twice the base's FLOPs: cheap ones,
-    and among them those that differ most between axes. None is shallower than :data:`FEWEST_BLOCKS`, the
-    base and the candidates: what a network of so few blocks makes of more pixels says little of deeper ones.
+    and among them those that differ most between axes. None has fewer than :data:`FEWEST_BLOCKS` blocks, or
+    than the base and the candidates where these have fewer: what so shallow a network makes of more pixels
+    says little of deeper ones.
 
     Args:
         candidates: networks that are candidates are left out.
@@ -77,9 +78,9 @@ def off_budget(
             continue
         asked = tuple(sign * x + 0.0 for x in point)  # + 0: no "-0" in a name
         realised = _realise(proxy, asked, exponents)
-        if realised is None or realised.spec.resolution > largest_resolution:
+        if realised is None:
             continue
-        if realised.spec.depth < shallowest:
+        if realised.spec.depth < shallowest or realised.spec.resolution > largest_resolution:
             continue
         has = octaves(realised.effective, exponents)
         missed = max(abs(x - y) for x, y in zip(has, asked, strict=True))
