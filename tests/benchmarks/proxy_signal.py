@@ -4,10 +4,11 @@
 
 For every search space (a name or a YAML file) the proxy's base is trained ``--seeds`` times, and the
 networks of the three single dimensions and the published direction at every doubling of ``--octaves``
-``--grown`` times each; rows are appended to ``results/reference/proxy-signal.csv``, and what they say is
-printed. ``--summary`` prints the table as it stands and trains nothing. ``--rates`` trains with so many
-times the space's learning rate too, and fits where the best rate lies. Costs are seconds of one core, from
-the processor time of some steps, wherever the trainings run (``--device``). Only the training and the
+``--grown`` times each; rows are appended to ``results/reference/proxy-signal.csv``, but for those that it
+has, and what they say is printed. ``--summary`` prints the table as it stands and trains nothing.
+``--rates`` trains with so many times the space's learning rate too, and fits where the best rate lies.
+Costs are seconds of one core, from the processor time of some steps, wherever the trainings run
+(``--device``). Only the training and the
 validation part are seen.
 
 What scatters between seeds has two parts (Jordan 2023, arXiv 2304.01910): networks differ truly, and each
@@ -47,6 +48,8 @@ TARGET = Path("results/reference/proxy-signal.csv")
 BASE = "base"
 AXES = ("depth", "width", "resolution")
 METRICS = ("accuracy", "loss")
+#: What a row is of.
+KEYS = ["proxy", "rate", "network", "octaves"]
 #: Images up to this many times the proxy's own side: two doublings spent on resolution alone, and some.
 LARGEST = 2.5
 
@@ -144,8 +147,11 @@ def measured(space: Space, asked: argparse.Namespace, proxy: str) -> Iterator[di
     request = Settings(data_root=asked.data_root).request(space)
     data = replace(request, largest_resolution=round(LARGEST * space.proxy.resolution)).load()
     device = replace(resolve(asked.device), bf16=False)
+    had = set(zip(*(recorded()[key] for key in KEYS), strict=True)) if TARGET.exists() else set()
     for subject in subjects(space, len(data.classes), asked.octaves):
         for rate in (1.0, *asked.rates):
+            if (proxy, rate, subject.network, round(subject.octaves, 4)) in had:
+                continue
             recipe = replace(space.recipe, learning_rate=rate * space.recipe.learning_rate)
             seeds = asked.seeds if subject.network == BASE else asked.grown
             trained = [outcome(subject, recipe, data, seed, device) for seed in range(seeds)]
@@ -206,9 +212,9 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
                 for line in level.itertuples():
                     found[f"{line.network} {at}"] = f"{line.gain:+.4g}±{line.error:.2g}"
                 true = spread(level[level.network.isin(AXES)])
-                found[f"spread {at}"] = true * octave
-                found[f"s/n {at}"] = true * octave / deviation
-                found[f"s/n/√s {at}"] = true * octave / deviation / base.seconds**0.5
+                found[f"spread {at}"] = true * abs(octave)
+                found[f"s/n {at}"] = true * abs(octave) / deviation
+                found[f"s/n/√s {at}"] = true * abs(octave) / deviation / base.seconds**0.5
             rows.append(found)
     return pd.DataFrame(rows)
 
@@ -238,16 +244,18 @@ def best_rates(table: pd.DataFrame, metric: str = "loss") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def recorded() -> pd.DataFrame:
+    """The table as it stands."""
+    return pd.read_csv(TARGET, comment="#")
+
+
 def append(rows: list[dict[str, str | float]]) -> None:
-    """Add rows under a header that says how they were made; those of the same networks are replaced."""
+    """Add rows under a header that says how they were made."""
     added = pd.DataFrame(rows)
     head = ["# accuracies in points, losses in nats, seconds of one core; each proxy's row names its space"]
     if TARGET.exists():
         head = [line for line in TARGET.read_text().splitlines() if line.startswith("#")]
-        old = pd.read_csv(TARGET, comment="#")
-        keys = ["proxy", "rate", "network", "octaves"]
-        again = old.set_index(keys).index.isin(added.set_index(keys).index)
-        added = pd.concat([old[~again], added], ignore_index=True)
+        added = pd.concat([recorded(), added], ignore_index=True)
     command = f"# python -m tests.benchmarks.proxy_signal {shlex.join(sys.argv[1:])}".rstrip()
     head = [*head, *([command] if command not in head else [])]
     TARGET.parent.mkdir(parents=True, exist_ok=True)
@@ -273,7 +281,7 @@ def main() -> None:
         for found in measured(space, asked, Path(name).stem):
             append([found])
             print({key: value for key, value in found.items() if not key.endswith("_seeds")}, flush=True)
-    table = pd.read_csv(TARGET, comment="#")
+    table = recorded()
     shown = summary(table).set_index(["proxy", "metric"]).T
     print(shown.to_string(float_format=lambda value: f"{value:.4g}"))
     if not (rates := best_rates(table)).empty:
