@@ -1,28 +1,41 @@
-"""How inference and memory grow with the number of trainings and the size of a network."""
+"""How inference, the study, the report and memory grow with the number of trainings and a network's size."""
 
 from __future__ import annotations
 
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import astuple
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import pandas as pd
 
-from scaler.execution.protocol import Experiment, Observation
+from scaler.execution.protocol import Experiment, Observation, TrialSpec
+from scaler.execution.study import Study
+from scaler.execution.trials_table import FORMATS, trials_table
+from scaler.files import csv_text
+from scaler.report.page.page import write_report
+from scaler.runs import load_run
 from scaler.scaling.shares import Shares
 from scaler.search.inference.selection import select
+from scaler.training.recipe import Evaluation
 from tests.benchmarks.speed.ratio import Row, ratio, timed
 
 GROUP = "growth"
 SEEDS = 4
 SIZES = (10, 100, 1000)
+#: A search whose run is drawn with further candidates.
+SEARCH = Path("results/reference/law")
 
 
 def rows() -> Iterator[Row]:
-    """The memory of a large network's profile; inference over a hundred and a thousand trainings."""
+    """The memory of a large network's profile; what is done with a hundred and with a thousand trainings."""
     # First: a process begins with the size of the one that it came from, which inference makes a large one.
     memory = {name: _peak("profile", name, "--memory") for name in ("effnet-b0", "effnet-b7")}
     part = round(memory["effnet-b0"] / memory["effnet-b7"], 3)
@@ -31,11 +44,50 @@ def rows() -> Iterator[Row]:
     for fewer, trainings in pairwise(SIZES):
         found = ratio(timed(partial(_select, trainings)), timed(partial(_select, fewer)))
         yield found.row(GROUP, f"choice over {trainings} trainings", f"over {fewer}", found.seconds, "s")
+    fewer, most_trainings = SIZES[1:]
+    for what, work in (("study", _study), ("report", _report)):
+        with TemporaryDirectory() as folder:
+            more, few = (partial(work, Path(folder), trainings) for trainings in (most_trainings, fewer))
+            found = ratio(timed(more), timed(few))
+        yield found.row(GROUP, f"{what} of {most_trainings} trainings", f"of {fewer}", found.seconds, "s")
 
 
 def _select(trainings: int) -> None:
     experiment, seen = trained(trainings)
     select(experiment, seen)
+
+
+def _study(folder: Path, trainings: int) -> None:
+    """Record trainings, one after the other, and read them back."""
+    experiment, seen = trained(trainings)
+    journal = folder / "study.log"
+    with Study.open(str(journal), "grown") as study:
+        for one in seen:
+            evaluation = Evaluation(
+                one.epochs, one.images, one.train_flops, one.accuracy, one.loss, one.seconds
+            )
+            spec = TrialSpec(one.candidate, one.seed_index, one.rung)
+            study.complete(study.start(spec, experiment, {}), [evaluation], [one])
+    with Study.open(str(journal), "grown") as study:
+        assert len(study.observations()) == trainings
+    journal.unlink()
+
+
+def _report(folder: Path, trainings: int) -> None:
+    """The pictures and the page of a search with as many trainings."""
+    run = folder / f"report-{trainings}"
+    if not run.exists():
+        experiment, seen = trained(trainings)
+        shutil.copytree(SEARCH, run)
+        first = pd.read_csv(run / "candidates.csv").iloc[0]
+        shares = ["share_depth", "share_width", "share_resolution"]
+        rows = [
+            {**first, "candidate": place, "network": f"n{place}", **dict(zip(shares, point, strict=True))}
+            for place, point in enumerate(map(astuple, experiment.shares))
+        ]
+        pd.DataFrame(rows).to_csv(run / "candidates.csv", index=False)
+        (run / "trials.csv").write_text(csv_text(trials_table(seen), FORMATS))
+    write_report(load_run(run))
 
 
 def trained(trainings: int) -> tuple[Experiment, list[Observation]]:
