@@ -38,7 +38,7 @@ _ACTIVATIONS = "activations"
 def count(spec: NetworkSpec) -> Cost:
     """Cost of the whole built network; ``flops`` is exactly fvcore's total.
 
-    Takes 0.3 s for EfficientNet-B0 and several seconds for large networks; :func:`count_by_blocks`
+    Takes 0.2 s for EfficientNet-B0 and several seconds for large networks; :func:`count_by_blocks`
     gives the same number sooner.
 
     Raises:
