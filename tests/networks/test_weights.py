@@ -6,7 +6,6 @@ import gzip
 import json
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,9 @@ PUBLISHED: dict[str, Any] = json.loads(
 )
 
 
-def random_state(model: str) -> dict[str, Tensor]:
+def random_state(model: str, seed: int = 0) -> dict[str, Tensor]:
     """Weights with the names and shapes of a published model, that keep signals at about one."""
-    return dict(drawn(model))
-
-
-@lru_cache(maxsize=1)  # tests of one model follow one another, and look at its weights only
-def drawn(model: str) -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     state = {}
     for key, shape in PUBLISHED[model]["shapes"].items():
         if key.endswith("num_batches_tracked"):
@@ -46,15 +40,8 @@ def drawn(model: str) -> dict[str, Tensor]:
     return state
 
 
-def empty(name: str) -> Network:
-    """A network in whose place weights are to be loaded: drawing its own first would take longer."""
-    with torch.device("meta"):
-        network = Network(base(name))
-    return network.to_empty(device="cpu")
-
-
 def loaded(name: str, state: dict[str, Tensor], **options: bool) -> Network:
-    network = empty(name)
+    network = build(base(name))
     load_weights(network, state, **options)
     return network.eval()
 
@@ -74,7 +61,7 @@ def zeros(key: str, shape: Sequence[int]) -> Tensor:
 @pytest.mark.parametrize("model", [by_size(model) for model in PUBLISHED])
 def test_every_published_key_finds_its_partner(model: str) -> None:
     about = PUBLISHED[model]
-    network = empty(about["base"])
+    network = Network(base(about["base"]))
     state = {key: zeros(key, shape) for key, shape in about["shapes"].items()}
     result = load_weights(network, state)
     assert result.tensors == len(state) == len(network.state_dict())
@@ -234,7 +221,7 @@ def test_a_file_of_a_checkpoint_is_read(tmp_path: Path) -> None:
     state = random_state("torchvision/resnet18")
     file = tmp_path / "checkpoint.pth"
     torch.save({"epoch": 3, "state_dict": {f"module.{key}": value for key, value in state.items()}}, file)
-    network = empty("resnet-18")
+    network = build(base("resnet-18"))
     load_weights(network, file)
     assert torch.equal(
         network.state_dict()["stages.3.1.body.second.conv.weight"], state["layer4.1.conv2.weight"]
@@ -245,7 +232,7 @@ def test_tensorflow_is_told_by_the_name_of_the_file(tmp_path: Path) -> None:
     state = random_state("timm/tf_efficientnet_b0")
     for name, padding in (("tf_efficientnet_b0.pth", (0, 0)), ("efficientnet_b0.pth", (1, 1))):
         torch.save(state, tmp_path / name)
-        network = empty("effnet-b0")
+        network = build(base("effnet-b0"))
         load_weights(network, tmp_path / name)
         stem = next(part for part in network.modules() if isinstance(part, nn.Conv2d))
         assert stem.padding == padding
@@ -256,7 +243,7 @@ def test_names_with_dots_in_published_densenet_files() -> None:
     dotted = {re.sub(r"(norm|conv)([12])\.", r"\1.\2.", key): shape for key, shape in shapes.items()}
     assert dotted.keys() != shapes.keys()
     state = {key: zeros(key, shape) for key, shape in dotted.items()}
-    result = load_weights(empty("densenet-121"), state)
+    result = load_weights(Network(base("densenet-121")), state)
     assert result.tensors == len(shapes)
 
 
@@ -318,7 +305,7 @@ def test_files_without_weights_are_refused(tmp_path: Path, content: object, mess
     elif content is not None:
         torch.save(content, file)
     with pytest.raises(UserError, match=message):
-        load_weights(empty("resnet-18"), file)
+        load_weights(build(base("resnet-18")), file)
 
 
 class Harmful:
@@ -331,5 +318,5 @@ class Harmful:
 def test_a_file_never_runs_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"a": Harmful()}, tmp_path / "weights.pth")
     with pytest.raises(UserError):
-        load_weights(empty("resnet-18"), tmp_path / "weights.pth")
+        load_weights(build(base("resnet-18")), tmp_path / "weights.pth")
     assert "code was run" not in capsys.readouterr().out
