@@ -81,12 +81,14 @@ class _Steps:
         self.optimiser = torch.optim.SGD(self.network.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
 
     def train(self) -> None:
-        """Two steps: the optimiser's state exists from the second on."""
+        """A step as any after the first: the optimiser's state is there, made by gradients of zero."""
         self.network.train()
-        for _ in range(2):
-            self.optimiser.zero_grad()
-            nn.functional.cross_entropy(self.network(self.images), self.labels).backward()  # type: ignore[no-untyped-call]
-            self.optimiser.step()
+        for parameter in self.network.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        nn.functional.cross_entropy(self.network(self.images), self.labels).backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
 
     def infer(self) -> None:
         """One batch without gradients."""

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
+from torch import Tensor, nn
 
 from scaler.cost import counting
 from scaler.cost.closed_form import layer_cost
@@ -108,6 +109,34 @@ def test_trees_by_hand(name: str) -> None:
     assert (
         module(tree)(torch.zeros(2, 3, 9, 9)).flatten(1).shape[1] == torch.Size(tree.out((3, 9, 9))).numel()
     )
+
+
+class Products(nn.Module):
+    """Every operator that fvcore counts activations of, beside some that it does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+        self.linear, self.weight = nn.Linear(36, 5), nn.Parameter(torch.ones(5, 6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.norm(self.conv(x)).flatten(2)
+        pairs = torch.bmm(maps, maps.transpose(1, 2)) + torch.einsum("ncp,nkp->nck", maps, maps)
+        scores = torch.matmul(self.linear(maps.mean(1)), self.weight)
+        return torch.addmm(scores, scores.T @ scores, torch.ones(6, 6)) + pairs.sum()
+
+
+def test_one_trace_counts_what_fvcores_two_analyses_count() -> None:
+    network = Products().eval()
+    by_operator = [
+        analysis(network, torch.rand(1, 3, 8, 8)).unsupported_ops_warnings(False).by_operator()
+        for analysis in (FlopCountAnalysis, ActivationCountAnalysis)
+    ]
+    flops, activations = by_operator
+    assert {"conv", "linear", "matmul", "bmm", "einsum", "addmm"} == set(activations)
+    found = count_module(network, 8)
+    assert (found.flops, found.activations) == (flops.total(), activations.total())
+    assert found.macs == flops.total() - flops["batch_norm"]
 
 
 @pytest.mark.parametrize("ceil", [False, True])

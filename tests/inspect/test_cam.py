@@ -14,8 +14,10 @@ from scaler.inspect.cam import class_maps, method_for
 from scaler.networks.build import Network, build
 from scaler.networks.python_network import python_network
 from scaler.networks.registry import base
-from scaler.networks.scale import small
+from scaler.networks.scale import scale, small
 from scaler.networks.spec import Head, NetworkSpec, Stage
+from scaler.scaling.multipliers import Multipliers
+from scaler.scaling.rounding import Rounding
 
 RED_GREEN = NetworkSpec(
     name="red-green",
@@ -41,10 +43,11 @@ def red_green() -> Network:
     return network
 
 
-def random_network(name: str, resolution: int) -> tuple[Network, Tensor, Tensor]:
+def random_network(name: str, resolution: int, width: float = 1) -> tuple[Network, Tensor, Tensor]:
     """A small variant with random weights, four images, and a class for each."""
     torch.manual_seed(3)
-    network = build(small(base(name), resolution).with_classes(5)).eval()
+    spec = scale(small(base(name), resolution), Multipliers(width=width), Rounding())
+    network = build(spec.with_classes(5)).eval()
     for part in network.modules():
         if isinstance(part, nn.Linear):
             nn.init.normal_(part.weight)
@@ -80,7 +83,7 @@ def test_where_both_exist_grad_cam_is_cam_over_the_pixels_of_a_map(name: str) ->
 
 def test_grad_cam_elsewhere_is_its_formula() -> None:
     pytest.importorskip("captum")
-    network, images, classes = random_network("vgg-16", 32)
+    network, images, classes = random_network("vgg-16", 32, width=0.125)
     assert method_for(network) == "grad-cam"
     maps = class_maps(network, images, classes)
     features = network.get_submodule("stages")(network.get_submodule("stem")(images)).detach()
@@ -113,7 +116,7 @@ def test_a_users_own_code_gets_grad_cam_at_its_last_map() -> None:
 
 
 def test_cam_of_a_network_that_has_none_is_refused() -> None:
-    network, images, classes = random_network("vgg-16", 32)
+    network, images, classes = random_network("vgg-16", 32, width=0.125)
     with pytest.raises(UserError, match="vgg-16 does not end in pooling and one linear layer"):
         class_maps(network, images, classes, "cam")
 

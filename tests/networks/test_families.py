@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -77,6 +78,8 @@ SMALL_PARAMS = {
 
 ROOT = Path(__file__).parents[2]
 ALL = tuple(bases())
+#: Asked by more than one test, and a search that lowers each network a dozen times.
+least_resolution = cache(smallest_resolution)
 RESIDUAL = ("effnet-b0", "resnet-18", "se-resnet-50", "mobilenet-v2", "resnet-20", "wide-resnet-16-4")
 
 
@@ -169,7 +172,7 @@ def test_multipliers_of_one_change_nothing(rounding: Rounding) -> None:
 def test_closed_form_equals_fvcore_at_random_multipliers(name: str, turn: int) -> None:
     spec = base(name)
     draw = random.Random(f"{name} {turn}")
-    least = smallest_resolution(spec)
+    least = least_resolution(spec)
     multipliers = Multipliers(
         draw.uniform(0.2, 1.2) * min(1.0, 8 / spec.depth),
         draw.uniform(0.1, 0.4),
@@ -190,7 +193,7 @@ def test_whole_network_equals_fvcore(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_trains_at_the_smallest_resolution_and_not_below(name: str) -> None:
     spec = base(name)
-    least = smallest_resolution(spec)
+    least = least_resolution(spec)
     network = build(thin(spec, least), short_training=True)
     scores = network(torch.randn(2, 3, least, least))
     assert scores.shape == (2, 3)
@@ -224,10 +227,11 @@ def test_small_variants_keep_a_map_of_four_pixels(resolution: int) -> None:
     for spec in bases().values():
         variant = small(spec, resolution)
         assert variant.resolution == resolution
-        assert shapes(variant)[-1][1] >= 4, spec.name
+        pixels = shapes(variant)[-1][1]
+        assert pixels >= 4, spec.name
         assert variant.depths == spec.depths
         assert variant.widths == spec.widths
-        assert variant.head.pool <= shapes(variant)[-1][1]
+        assert variant.head.pool <= pixels
 
 
 @pytest.mark.parametrize("name", ALL)
