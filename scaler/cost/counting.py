@@ -70,11 +70,6 @@ def count_by_blocks(spec: NetworkSpec) -> Cost:
     return sum((_count_block(layer, size) for layer, size in _blocks(tree, shape)), Cost())
 
 
-def flops_by_blocks(spec: NetworkSpec) -> int:
-    """fvcore's total alone, by the same blocks."""
-    return count_by_blocks(spec).flops
-
-
 def count_module(network: nn.Module, resolution: int) -> Cost:
     """Cost of any network that takes images ``[1, 3, R, R]``; the network itself is left as it is.
 

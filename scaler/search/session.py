@@ -191,10 +191,10 @@ def check_counts(specs: Iterable[NetworkSpec]) -> None:
     Raises:
         MachineError: fvcore and the closed form disagree; the candidates then meet no measured budget.
     """
-    from scaler.cost.counting import flops_by_blocks
+    from scaler.cost.counting import count_by_blocks
 
     for spec in specs:
-        closed, found = cost(spec).flops, flops_by_blocks(spec)
+        closed, found = cost(spec).flops, count_by_blocks(spec).flops
         if found != closed:
             raise MachineError(
                 f"{spec.name}: fvcore counts {found}, the closed form {closed}; please report it"

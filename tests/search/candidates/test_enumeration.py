@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from scaler.cost.counting import flops_by_blocks
+from scaler.cost.counting import count_by_blocks
 from scaler.cost.network_cost import cost
 from scaler.errors import UserError
 from scaler.networks.registry import base
@@ -29,7 +29,7 @@ def found() -> Candidates:
 
 def meets_two(scalable: Scalable, spec: NetworkSpec) -> bool:
     """Whether fvcore counts a network at twice its base."""
-    ratio = flops_by_blocks(spec) / flops_by_blocks(scalable.base)
+    ratio = count_by_blocks(spec).flops / count_by_blocks(scalable.base).flops
     return ratio == pytest.approx(2, rel=0.03)
 
 

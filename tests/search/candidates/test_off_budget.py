@@ -7,7 +7,7 @@ from dataclasses import astuple, replace
 import numpy as np
 import pytest
 
-from scaler.cost.counting import flops_by_blocks
+from scaler.cost.counting import count_by_blocks
 from scaler.networks.scale import identity
 from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.shares import Exponents
@@ -53,9 +53,9 @@ def test_networks_lie_where_their_names_say(found: list[OffBudget]) -> None:
 
 
 def test_their_counted_cost_is_what_their_octaves_say(problem: Problem, found: list[OffBudget]) -> None:
-    base = flops_by_blocks(problem.proxy.base)
-    missed = [np.log2(flops_by_blocks(n.proxy.spec) / base) - sum(n.octaves) for n in found]
-    cost = [np.log2(flops_by_blocks(n.proxy.spec) / base) for n in found]
+    base = count_by_blocks(problem.proxy.base).flops
+    missed = [np.log2(count_by_blocks(n.proxy.spec).flops / base) - sum(n.octaves) for n in found]
+    cost = [np.log2(count_by_blocks(n.proxy.spec).flops / base) for n in found]
     # FLOPs are no exact product of powers on small maps; no network is far from half to twice the base's.
     assert np.abs(missed).max() < 1.0
     assert np.abs(np.mean(missed)) < 0.3
