@@ -179,7 +179,8 @@ def test_a_search_keeps_its_networks_on_request(
     """They are those that the search judged: on the validation images they are as good as it says."""
     for name in ("write_report", "write_page"):  # which nothing here looks at
         monkeypatch.setattr(f"scaler.report.page.page.{name}", lambda *_: None)
-    (tmp_path / "tiny.yaml").write_text(TINY)
+    plain = Path(__file__).parents[1] / "growth" / "resnet_8.yaml"
+    (tmp_path / "tiny.yaml").write_text(TINY.replace(str(NETWORK), str(plain)))
     searched = ("--space", str(tmp_path / "tiny.yaml"), "--strategy", "exhaustive", "--workers", "1")
     done = run("search", *searched, "--keep-weights", "--results", str(tmp_path), "--name", "kept", "--json")
     answer = json.loads(done.out)
