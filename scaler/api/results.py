@@ -171,9 +171,10 @@ class Search(_OfRun):
     def _tables(self) -> Sequence[PageTable]:
         from scaler.report.columns import PLAN_COLUMNS
         from scaler.report.page.page import page_table, search_tables
+        from scaler.report.run_tables import network_table
 
         if self.run is not None:
-            return tuple(search_tables(self.run))
+            return tuple(search_tables(network_table(self.run)))
         return (page_table("The candidates", self.candidates, PLAN_COLUMNS),)
 
 

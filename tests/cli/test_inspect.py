@@ -18,6 +18,7 @@ from scaler.growth.export import load
 from scaler.networks.build import build
 from scaler.networks.registry import base
 from scaler.networks.yaml_spec import write
+from scaler.report.page.page import REPORT
 from scaler.runs import open_run
 from scaler.training.device import Device
 from scaler.training.evaluation import evaluate
@@ -44,14 +45,16 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of results with the scaling ``grown``: base and four policies of a small network."""
     folder = tmp_path_factory.mktemp("inspect")
     (folder / "tiny.yaml").write_text(TINY)
-    with pytest.raises(SystemExit) as ended:
-        main(
-            [
-                "scale", "--space", str(folder / "tiny.yaml"), "--phi", "1", "--seeds", "1",
-                "--compare", "depth,width,resolution", "--results", str(folder / "results"),
-                "--name", "grown", "--workers", "1", "--device", "cpu", "--quiet",
-            ]
-        )  # fmt: skip
+    command = [
+        "scale", "--space", str(folder / "tiny.yaml"), "--phi", "1", "--seeds", "1",
+        "--compare", "depth,width,resolution", "--results", str(folder / "results"),
+        "--name", "grown", "--workers", "1", "--device", "cpu", "--quiet",
+    ]  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        # What looks inside writes a page that is there anew.
+        patch.setattr("scaler.report.page.page.write_report", lambda run: run.file(REPORT).touch())
+        with pytest.raises(SystemExit) as ended:
+            main(command)
     assert not ended.value.code
     return folder / "results"
 
@@ -170,9 +173,14 @@ def test_wrong_use_ends_in_one_sentence(
     assert len(done.err.strip().splitlines()) == 1
 
 
-def test_a_search_keeps_its_networks_on_request(run: Run, tmp_path: Path) -> None:
+def test_a_search_keeps_its_networks_on_request(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They are those that the search judged: on the validation images they are as good as it says."""
-    (tmp_path / "tiny.yaml").write_text(TINY)
+    for name in ("write_report", "write_page"):  # which nothing here looks at
+        monkeypatch.setattr(f"scaler.report.page.page.{name}", lambda *_: None)
+    plain = Path(__file__).parents[1] / "growth" / "resnet_8.yaml"
+    (tmp_path / "tiny.yaml").write_text(TINY.replace(str(NETWORK), str(plain)))
     searched = ("--space", str(tmp_path / "tiny.yaml"), "--strategy", "exhaustive", "--workers", "1")
     done = run("search", *searched, "--keep-weights", "--results", str(tmp_path), "--name", "kept", "--json")
     answer = json.loads(done.out)

@@ -13,13 +13,14 @@ import scaler
 from scaler.cli.main import main
 from scaler.errors import UserError
 
-TINY = """
+BASE = Path(__file__).parents[1] / "growth" / "resnet_8.yaml"
+TINY = f"""
 about: a test
-base: resnet-20
-grid: {lattice: 1}
+base: {BASE}
+grid: {{lattice: 1}}
 data: digits
-proxy: {resolution: 8, width: 0.3, divisor: 1, upsample: true}
-recipe: {epochs: 2, images: 128, batch_size: 64, validation_images: 100}
+proxy: {{resolution: 8, width: 0.3, divisor: 1, upsample: true}}
+recipe: {{epochs: 2, images: 128, batch_size: 64, validation_images: 100}}
 rungs: [1, 2]
 seeds: 2
 strategy: halving
@@ -63,6 +64,13 @@ def search(here: Path, *more: str) -> Sequence[str]:
         "1",
         *more,
     )
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pictures and no page, for tests that run a command and look at other files."""
+    for name in ("write_report", "write_page"):
+        monkeypatch.setattr(f"scaler.report.page.page.{name}", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +120,7 @@ def test_coefficients_are_those_of_the_chosen_candidate(searched: Path) -> None:
     assert low <= found["alpha"] <= high
 
 
+@pytest.mark.usefixtures("no_report")
 def test_the_same_seed_gives_the_same_search(here: Path, searched: Path) -> None:
     assert run(*search(here, "--name", "two", "--quiet")) == 0
     assert without_times(here / "results" / "two" / "trials.csv") == without_times(searched / "trials.csv")
@@ -126,6 +135,7 @@ def test_the_same_name_with_another_configuration_is_refused(
     assert (searched / "trials.csv").read_bytes() == before
 
 
+@pytest.mark.usefixtures("no_report")
 def test_json_stands_alone_on_stdout(here: Path, searched: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*search(here, "--name", "one", "--json")) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -168,6 +178,7 @@ def test_every_policy_has_the_same_flops_native_and_as_proxy(scaled: Path) -> No
         assert float(row["proxy_ratio"]) == pytest.approx(2, rel=0.03)
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_finished_scaling_may_be_run_again(scaled: Path, here: Path) -> None:
     before = (scaled / "curve.csv").read_bytes()
     again = ("--results", str(here / "results"), "--workers", "1", "--quiet", "--name", "grown")
@@ -197,7 +208,11 @@ def test_networks_come_back_in_python(scaled: Path) -> None:
         scaler.load(scaled, phi=3)
 
 
-def test_real_costs_are_columns_and_objectives(here: Path, searched: Path) -> None:
+@pytest.mark.usefixtures("no_report")
+def test_real_costs_are_columns_and_objectives(
+    here: Path, searched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scaler.cost.latency._MOST", 5)  # passes: that there is a time is enough
     results = ("--results", str(here / "results"), "--quiet")
     command = ("scale", "--phi", "0", "--no-train", "--compare", "none", "--measure", "--name", "costs")
     assert run(*command, *results, "--workers", "1") == 0
@@ -297,6 +312,7 @@ def test_pareto_of_a_scaling(scaled: Path, here: Path) -> None:
     assert sum(row["on_front"] == "True" for row in table) >= 1
 
 
+@pytest.mark.usefixtures("no_report")
 def test_scale_without_a_search_uses_the_published_coefficients(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,12 +15,12 @@ from scaler.execution.study import Study
 from scaler.search.session import prepare
 from scaler.search.space import Space
 from scaler.search.strategies.registry import STRATEGIES, strategy
-from scaler.search.workload import Settings
+from scaler.search.workload import Settings, Workload
 
 SPACE = Space.model_validate(
     {
         "about": "a test",
-        "base": "resnet-20",
+        "base": str(Path(__file__).with_name("resnet_8.yaml")),
         "grid": {"lattice": 1},
         "data": "digits",
         "proxy": {"resolution": 8, "width": 0.3, "divisor": 1, "upsample": True},
@@ -39,6 +39,12 @@ def poisoned(data: DataSet) -> DataSet:
     return replace(data, render=render)
 
 
+@pytest.fixture(scope="module")
+def work() -> Workload:
+    """Candidates, data and trainings, whatever the strategy."""
+    return prepare(SPACE, Settings(workers=1)).work
+
+
 @pytest.fixture
 def clean(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(request: DataRequest) -> DataSet:
@@ -55,14 +61,13 @@ BRIEF = ("law", "knowledge-gradient", "random")
     "name", [pytest.param(name, marks=() if name in BRIEF else pytest.mark.slow) for name in STRATEGIES]
 )
 @pytest.mark.usefixtures("clean")
-def test_no_strategy_reads_the_test_part(name: str, tmp_path: Path) -> None:
-    work = prepare(SPACE, Settings(workers=1)).work
+def test_no_strategy_reads_the_test_part(name: str, work: Workload, tmp_path: Path) -> None:
     with Study.open(str(tmp_path / "study.log"), "poisoned") as study:
         assert search(work.experiment, strategy(name), InProcess(work.training(tmp_path)), study)
 
 
 @pytest.mark.usefixtures("clean")
-def test_the_poison_works(tmp_path: Path) -> None:
-    training = prepare(SPACE, Settings(workers=1)).work.training(tmp_path, on_test=True)
+def test_the_poison_works(work: Workload, tmp_path: Path) -> None:
+    training = work.training(tmp_path, on_test=True)
     with pytest.raises(AssertionError, match="the test part was read"):
         training(TrialSpec(0, 0, 1))

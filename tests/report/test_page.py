@@ -65,6 +65,12 @@ def scaling(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
+@pytest.fixture(scope="module")
+def written(scaling: Run) -> Path:
+    """The file of its page."""
+    return write_page([scaling])
+
+
 class Outline(HTMLParser):
     """Where a page would go for more, and whether its elements close."""
 
@@ -80,9 +86,9 @@ class Outline(HTMLParser):
         self.text.append(data)
 
 
-def test_a_page_stands_alone_and_answers_first(scaling: Run) -> None:
+def test_a_page_stands_alone_and_answers_first(written: Path) -> None:
     outline = Outline()
-    outline.feed(page([scaling]))
+    outline.feed(written.read_text())
     assert all(link.startswith(("#", "data:")) for link in outline.links)
     words = " ".join(" ".join(outline.text).split())
     answer = words.index("effnet-b0 grows from")
@@ -92,8 +98,8 @@ def test_a_page_stands_alone_and_answers_first(scaling: Run) -> None:
     assert "--seed 7" in words
 
 
-def test_every_network_says_its_numbers_in_the_picture(scaling: Run) -> None:
-    tips = re.findall(r'data-tip="([^"]*)"', page([scaling]))
+def test_every_network_says_its_numbers_in_the_picture(written: Path) -> None:
+    tips = re.findall(r'data-tip="([^"]*)"', written.read_text())
     assert len(tips) >= 13
     assert any(re.fullmatch(r"depth, φ = 2: 6\d\.\d ± \d\.\d %, 1\.60G FLOPs", tip) for tip in tips)
 
@@ -142,14 +148,14 @@ def browser() -> Iterator[Browser]:
     ],
 )
 def test_the_page_works_in_a_browser(
-    scaling: Run, browser: Browser, width: int, height: int, scheme: Literal["light", "dark"]
+    written: Path, browser: Browser, width: int, height: int, scheme: Literal["light", "dark"]
 ) -> None:
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     context.set_offline(True)
     shown, wrong = context.new_page(), list[str]()
     shown.on("console", lambda message: wrong.append(message.text))
     shown.on("pageerror", lambda error: wrong.append(str(error)))
-    shown.goto(write_page([scaling]).as_uri())
+    shown.goto(written.as_uri())
     # Nothing is wider than the page but what scrolls inside its own frame.
     assert shown.evaluate("document.documentElement.scrollWidth") <= width
     for frame in ("figure", ".table", ".answer", "pre", "dl"):

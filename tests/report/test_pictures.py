@@ -1,6 +1,6 @@
 """Pictures hold the data that they are given, and no words lie over each other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple
 from itertools import pairwise
 from typing import Any
@@ -82,7 +82,7 @@ def a_triangle() -> pd.DataFrame:
 
 def texts(figure: Figure) -> list[tuple[str, Bbox]]:
     """Every word but those at the ticks, with its box in pixels."""
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     ticks = {
         id(t) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for t in axis.get_ticklabels()
     }
@@ -91,8 +91,8 @@ def texts(figure: Figure) -> list[tuple[str, Bbox]]:
     return [(t.get_text(), Text.get_window_extent(t)) for t in found.values()]
 
 
-def overlaps(figure: Figure) -> list[tuple[str, str]]:
-    boxes = texts(figure)
+def overlaps(boxes: Sequence[tuple[str, Bbox]]) -> list[tuple[str, str]]:
+    """Pairs of words that lie over each other."""
     return [
         (one, other)
         for i, (one, a) in enumerate(boxes)
@@ -116,9 +116,9 @@ def test_a_curve_draws_every_network_with_its_error() -> None:
 
 @pytest.mark.parametrize("phis", [(1, 2, 3), (0.1, 0.2, 0.3, 0.4, 2)])
 def test_no_words_of_a_curve_overlap_even_where_policies_are_equal(phis: tuple[float, ...]) -> None:
-    figure = draw_curve(a_curve(phis=phis), "caption " * 20)
-    assert overlaps(figure) == []
-    assert set(POLICIES) <= {text for text, _ in texts(figure)}
+    words = texts(draw_curve(a_curve(phis=phis), "caption " * 20))
+    assert overlaps(words) == []
+    assert set(POLICIES) <= {text for text, _ in words}
 
 
 def test_untrained_networks_leave_an_empty_curve_that_says_so() -> None:
@@ -141,7 +141,7 @@ def test_the_triangle_compares_equally_long_trainings() -> None:
     colours = [c.get_array() for c in figure.axes[0].collections]
     np.testing.assert_allclose(next(values for values in colours if values is not None), [51, 40])
     assert "after 1 epoch" in figure.axes[1].get_title(loc="left")
-    assert overlaps(figure) == []
+    assert overlaps(texts(figure)) == []
 
 
 def test_a_triangle_can_be_drawn_before_any_training() -> None:
@@ -225,10 +225,10 @@ def believed() -> LawSummary:
 
 def test_the_map_shows_what_the_law_believes_and_where_the_best_is() -> None:
     figure = draw_triangle(a_triangle(), STOPPED_EARLY, "caption " * 30, best_set=(0, 1), law=believed())
-    assert overlaps(figure) == []
+    words = texts(figure)
+    assert overlaps(words) == []
     ternary: Any = figure.axes[0]
-    words = {text for text, _ in texts(figure)}
-    assert {"all to depth", "all to width", "all to resolution"} <= words
+    assert {"all to depth", "all to width", "all to resolution"} <= {text for text, _ in words}
     filled, line = (c for c in figure.axes[0].collections if isinstance(c, TriContourSet))
     assert np.asarray(filled.levels)[-1] == 0
     # Depth is the height in the triangle, whose sides are mpltern's unit: the line reaches from 0 to 0.3.
@@ -246,7 +246,7 @@ def test_every_gain_has_its_interval_at_every_size() -> None:
         for k, axis in enumerate(("depth", "width", "resolution"))
     ]
     figure = draw_doublings(gains, "effnet-b0", "caption")
-    assert overlaps(figure) == []
+    assert overlaps(texts(figure)) == []
     containers: Any = figure.axes[0].containers
     for place, drawn in enumerate(containers):
         np.testing.assert_allclose(np.asarray(drawn.lines[0].get_ydata(), float), [place, place])
@@ -261,7 +261,7 @@ def test_stages_cost_what_the_network_costs() -> None:
     assert sum(found.values()) == 401659392  # fvcore's count
     larger = scale(spec, Multipliers(1.2, 1.1, 1.15), Rounding())
     figure = draw_stages({"base": spec, "compound-phi-1": larger})
-    assert overlaps(figure) == []
+    assert overlaps(texts(figure)) == []
     first, second = figure.axes[0].containers
     for bars in (first, second):
         assert sum(bar.get_height() for bar in bars) == pytest.approx(100)

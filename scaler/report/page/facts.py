@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from scaler.growth.policies import OWN
 from scaler.report.pictures.captions import caption
-from scaler.report.run_tables import network_table
 from scaler.runs import RUN_FILE, Run
 
 
@@ -41,10 +41,9 @@ def proxy_facts(run: Run) -> Iterator[tuple[str, str]]:
     yield "FLOPs", f"counted by fvcore, one multiply-add is 1; equal within {space.get('tolerance', 0):.0%}"
 
 
-def limits(run: Run, *, scaling: bool) -> Iterator[str]:
-    """What nobody should read out of the page."""
+def limits(run: Run, seeds: pd.Series, *, scaling: bool) -> Iterator[str]:
+    """What nobody should read out of the page; ``seeds`` are those of each network."""
     part = "test" if scaling else "validation"
-    seeds = network_table(run)["seeds"]
     yield caption(run.configuration, part, seeds, errors=True) + (
         " A network trained in earnest, at its own size, reaches other accuracies; what carries over, as far "
         "as anything does, is which way of growing is better."

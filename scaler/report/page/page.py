@@ -22,7 +22,7 @@ from scaler.report.page.facts import command, limits, origin, proxy_facts
 from scaler.report.page.svg import inline_svg
 from scaler.report.pareto.table import pareto_table
 from scaler.report.pictures.of_run import Drawn, pictures, save_pictures
-from scaler.report.run_tables import CURVE, network_table, read_curve
+from scaler.report.run_tables import CURVE, network_table
 from scaler.report.tables import shown_columns
 from scaler.runs import Run
 
@@ -96,8 +96,9 @@ def write_page(runs: Sequence[Run], file: Path | None = None) -> Path:
 def page(runs: Sequence[Run], drawn: Sequence[Drawn] | None = None) -> str:
     """The page's HTML; ``drawn`` are the pictures of each run, if they are there already."""
     figures = [list(pictures(run)) for run in runs] if drawn is None else drawn
-    parts = [_part(run, own) for run, own in zip(runs, figures, strict=True)]
-    bases = ", ".join(dict.fromkeys(str(one) for run in runs for one in _bases(run)))
+    networks = [network_table(run) for run in runs]
+    parts = [_part(*each) for each in zip(runs, networks, figures, strict=True)]
+    bases = ", ".join(dict.fromkeys(str(one) for table in networks for one in table["base"].dropna()))
     tables = (_front_table(runs),) if len(runs) > 1 else ()
     return rendered(
         "page.html",
@@ -115,11 +116,7 @@ def rendered(template: str, **values: object) -> str:
     return environment.get_template(template).render(**values)
 
 
-def _bases(run: Run) -> list[str]:
-    return [str(base) for base in network_table(run)["base"].dropna().unique()]
-
-
-def _part(run: Run, drawn: Drawn) -> Part:
+def _part(run: Run, networks: pd.DataFrame, drawn: Drawn) -> Part:
     scaling = (run.path / CURVE).is_file()
     space = run.configuration.get("space") or {}
     shown = [{"svg": Markup(inline_svg(figure, f"{run.name} {name}"))} for name, figure in drawn]
@@ -127,10 +124,10 @@ def _part(run: Run, drawn: Drawn) -> Part:
         heading=f"{'Scaling' if scaling else 'Search'} {run.name}",
         answer=tuple(scale_answer(run) if scaling else search_answer(run)),
         pictures=tuple(shown),
-        tables=tuple(curve_tables(read_curve(run)) if scaling else search_tables(run)),
+        tables=tuple(curve_tables(networks) if scaling else search_tables(networks)),
         inside=sections(run),
         proxy=tuple(proxy_facts(run)),
-        limits=tuple(limits(run, scaling=scaling)),
+        limits=tuple(limits(run, networks["seeds"], scaling=scaling)),
         command=command(run, scaling=scaling),
         space=yaml.safe_dump(dict(space), sort_keys=False, allow_unicode=True) if space else "",
         origin=tuple(origin(run)),
@@ -147,9 +144,8 @@ def curve_tables(curve: pd.DataFrame) -> Iterator[PageTable]:
     )
 
 
-def search_tables(run: Run) -> Iterator[PageTable]:
-    """The candidates of a search that were trained, the most accurate first."""
-    table = network_table(run)
+def search_tables(table: pd.DataFrame) -> Iterator[PageTable]:
+    """The candidates of a search that were trained, the most accurate first, from its network table."""
     epochs = Column("epochs", "epochs", int, lambda row: "" if pd.isna(row["epochs"]) else f"{row['epochs']}")
     named = Column("network", "candidate", str, lambda row: str(row["network"]))
     rest = [c for c in CURVE_COLUMNS if c.name not in ("network", "policy", "phi", "on_front")]

@@ -86,6 +86,9 @@ def _axes(axes: Any) -> None:
     for axis, name in ((axes.taxis, "depth"), (axes.laxis, "width"), (axes.raxis, "resolution")):
         axis.set_ticks([0.25, 0.5, 0.75], [f"{name} {part}%" for part in (25, 50, 75)])
         axis.set_tick_params(labelsize=9, labelcolor=SOFT, color=SOFT, tick1On=True, pad=9)
+        # Both are empty; left to itself, mpltern would lay out all ticks again and again to place them.
+        axis.set_label_coords(0.5, 1.0)
+    axes.set_title("", y=1.0)
     for spine in axes.spines.values():
         spine.set_color(SOFT)
     style: dict[str, Any] = {"fontsize": 13, "fontweight": "bold", "color": INK}
