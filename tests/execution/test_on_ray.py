@@ -1,9 +1,7 @@
 """Ray against what an undisturbed search sees: several nodes on this machine, coming and going."""
 
-import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +12,17 @@ from optuna.storages.journal import JournalFileBackend
 
 from scaler.errors import UserError
 from scaler.execution.executors.engine import Engine, start
-from scaler.execution.executors.executor import OnEpoch
-from scaler.execution.protocol import Experiment, TrialSpec
+from scaler.execution.protocol import Experiment
 from scaler.files import write_bytes
 from scaler.search.strategies.exhaustive import Exhaustive
-from scaler.training.recipe import Evaluation
 from tests.execution import ray_cluster, toy_search
 from tests.execution.toy import RUNGS, Toy, noted
 from tests.execution.toy_search import EXPERIMENT, lead
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'compound-scaler[ray]'")
 
-import ray
-
 from scaler.execution.executors import on_ray
+from tests.execution.toy_on_ray import Elsewhere, Overtaken
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray leaves sockets and processes to the garbage
 
@@ -55,19 +50,6 @@ def test_nodes_do_what_one_process_does(cluster: Any, tmp_path: Path) -> None:
     assert events == sorted(events)
 
 
-@dataclass(frozen=True)
-class Elsewhere(Toy):
-    """Its node does not see the folder of the leader's checkpoints."""
-
-    def checkpointed(self, folder: Path) -> "Elsewhere":
-        return replace(self, checkpoints=folder)
-
-    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch, *, seat: object = None) -> list[Evaluation]:
-        assert self.checkpoints is not None
-        assert self.checkpoints.name.startswith("scaler-")
-        return super().__call__(spec, on_epoch)
-
-
 @pytest.mark.parametrize("store", [None, "file://{}/store"], ids=["through Ray", "a store"])
 def test_checkpoints_of_nodes_that_share_no_folder_lie_with_the_leader(
     store: str | None, cluster: Any, tmp_path: Path
@@ -81,25 +63,6 @@ def test_checkpoints_of_nodes_that_share_no_folder_lie_with_the_leader(
     }
     # What was under way is over: nothing is left there.
     assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
-
-
-@dataclass(frozen=True)
-class Overtaken(Toy):
-    """After its first epoch it waits until a node was removed; on that one it never goes on.
-
-    The processes of a removed node live on for some time, which is longer the busier the machine is.
-    """
-
-    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch, *, seat: object = None) -> list[Evaluation]:
-        here, removed = ray.get_runtime_context().get_node_id(), self.folder / "removed"
-        (self.folder / f"node-{spec.candidate}").write_text(here)
-
-        def after(epochs: int) -> None:
-            on_epoch(epochs)
-            while not removed.exists() or removed.read_text() == here:
-                time.sleep(0.05)
-
-        return super().__call__(spec, after)
 
 
 def test_a_lost_nodes_training_goes_on_elsewhere_from_its_last_epoch(

@@ -1,9 +1,6 @@
 """A study on a real PostgreSQL server: what others see, outages, two leaders, and no word of the password."""
 
 import logging
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+from scaler.cli.main import main
 from scaler.errors import MachineError, UserError
 from scaler.execution import storage
 from scaler.execution.protocol import TrialSpec
@@ -139,28 +137,28 @@ def test_a_leader_that_was_cut_off_gives_way_to_one_that_took_over(url: str) -> 
 
 
 def test_no_file_log_or_message_holds_the_password(
-    server: Server, url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    server: Server,
+    url: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.yaml").write_text(TINY)
     command = [
-        *(sys.executable, "-m", "scaler", "search", "--base", "resnet-20", "--space", "tiny.yaml"),
-        *("--workers", "2", "--results", "results", "--storage"),
+        *("search", "--base", "resnet-20", "--space", "tiny.yaml", "--workers", "2", "--results", "results"),
+        "--storage",
     ]
     wrong = url.replace("postgres?", "nowhere?")
-    root = str(Path(postgres.__file__).parents[2])
     words = ""
     for address, code in ((url, 0), (wrong, 2)):
-        done = subprocess.run(
-            [*command, address],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": root},
-        )
-        words += done.stdout + done.stderr
-        assert done.returncode == code, done.stderr
+        with pytest.raises(SystemExit) as end:
+            main([*command, address])
+        told = capfd.readouterr()
+        words += told.out + told.err
+        assert (end.value.code or 0) == code, told.err
     assert "nowhere" in words
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 5

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from scaler.execution.executors import forking
 from scaler.execution.executors.engine import local
 from scaler.execution.executors.executor import Executor
 from scaler.execution.protocol import Experiment, Observation
@@ -49,4 +50,6 @@ def run(
 if __name__ == "__main__":
     # A shell that starts tests in the background has them ignore Ctrl-C, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Its workers sleep: they need no torch, whose import takes longer than all of the search.
+    forking._IMPORTED = ["tests.execution.toy"]
     run(sys.argv[1], Path(sys.argv[2]), workers=int(sys.argv[3]), epoch_seconds=float(sys.argv[4]))

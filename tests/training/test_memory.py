@@ -45,9 +45,16 @@ def run(stops: tuple[int, ...] = (1, 3), checkpoint: Path | None = None) -> list
     return train(network(), RECIPE, data_set(), seeds, stops=stops, device=Device(), checkpoint=checkpoint)
 
 
+@pytest.fixture(scope="module")
+def whole() -> list[Evaluation]:
+    """With memory enough."""
+    return run()
+
+
 @pytest.mark.parametrize(("images", "micro_batch"), [(48, 0), (47, 24), (24, 24), (23, 12), (12, 12)])
-def test_a_batch_is_halved_until_it_fits(images: int, micro_batch: int, limit: Limit) -> None:
-    whole = run()
+def test_a_batch_is_halved_until_it_fits(
+    images: int, micro_batch: int, limit: Limit, whole: list[Evaluation]
+) -> None:
     limit(images)
     found = run()
     assert {e.micro_batch for e in found} == {micro_batch}

@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -60,6 +61,42 @@ def equal(a: object, b: object) -> bool:
     return a == b
 
 
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """A training that was never disturbed, for those that are held against it: only to be looked at."""
+
+    evaluations: list[Evaluation]
+    told: list[int]
+    file: Path
+
+    def copied(self, folder: Path) -> Path:
+        """Its checkpoint, to go on from."""
+        return Path(shutil.copy(self.file, folder / "copy.pt"))
+
+
+def done(file: Path, stops: Sequence[int]) -> Done:
+    told: list[int] = []
+    return Done(run(stops=stops, checkpoint=file, on_epoch=told.append), told, file)
+
+
+@pytest.fixture(scope="module")
+def often(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """Evaluated after every epoch."""
+    return done(tmp_path_factory.mktemp("often") / "c.pt", (1, 2, 3))
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """Evaluated in the end."""
+    return done(tmp_path_factory.mktemp("once") / "c.pt", (3,))
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """Stopped after one epoch."""
+    return done(tmp_path_factory.mktemp("first") / "c.pt", (1,))
+
+
 def test_learns_what_can_be_learnt() -> None:
     recipe = Recipe(epochs=12, batch_size=12, learning_rate=0.8, flip=False, shift=0)
     first, last = run(recipe, stops=(1, 12))
@@ -78,14 +115,13 @@ def test_fits_a_tiny_set_by_heart() -> None:
     assert last.accuracy == 1.0
 
 
-def test_counts_images_and_flops(tmp_path: Path) -> None:
-    calls: list[int] = []
-    first, last = run(stops=(1, 3), on_epoch=calls.append)
+def test_counts_images_and_flops(often: Done) -> None:
+    first, _, last = often.evaluations
     spec = prepared(network(), RECIPE, data_set())
     assert (first.epochs, last.epochs) == (1, 3)
     assert (first.images, last.images) == (96, 288)
     assert last.train_flops == 3 * cost(spec).flops * 288
-    assert calls == [1, 2, 3]
+    assert often.told == [1, 2, 3]
     assert 0 < first.seconds < last.seconds
 
 
@@ -94,15 +130,13 @@ def test_subset_of_images() -> None:
     assert last.images == 48  # two batches of 24; the remainder waits for the next epoch's order
 
 
-def test_stopping_and_going_on_changes_no_bit(tmp_path: Path) -> None:
-    whole, stopped = tmp_path / "whole.pt", tmp_path / "stopped.pt"
-    expected = run(stops=(1, 2, 3), checkpoint=whole)
-    run(stops=(1,), checkpoint=stopped)
+def test_stopping_and_going_on_changes_no_bit(tmp_path: Path, often: Done, first: Done) -> None:
+    stopped = first.copied(tmp_path)
     torch.manual_seed(99)  # the process's own generator has no say
     run(stops=(1, 2), checkpoint=stopped)
     found = run(stops=(1, 2, 3), checkpoint=stopped)
-    assert timeless(found) == timeless(expected)
-    a, b = files.load(whole), files.load(stopped)
+    assert timeless(found) == timeless(often.evaluations)
+    a, b = files.load(often.file), files.load(stopped)
     assert equal(a.network, b.network)
     assert equal(a.optimiser, b.optimiser)
 
@@ -111,81 +145,78 @@ class Killed(BaseException):
     """A process that is gone."""
 
 
-@pytest.mark.parametrize("last", [1, 2, 3])
-def test_a_training_killed_after_any_epoch_goes_on_from_there_and_changes_no_bit(
-    last: int, tmp_path: Path
+def test_a_training_killed_after_every_epoch_goes_on_from_there_and_changes_no_bit(
+    tmp_path: Path, once: Done
 ) -> None:
-    whole, killed = tmp_path / "whole.pt", tmp_path / "killed.pt"
-    expected = run(stops=(3,), checkpoint=whole)
-
-    def kill(epochs: int) -> None:
-        if epochs == last:
-            raise Killed
-
-    with pytest.raises(Killed):
-        run(stops=(3,), checkpoint=killed, on_epoch=kill)
+    killed = tmp_path / "killed.pt"
     epochs: list[int] = []
-    assert timeless(run(stops=(3,), checkpoint=killed, on_epoch=epochs.append)) == timeless(expected)
-    assert epochs == list(range(last + 1, 4))
-    assert equal(files.load(whole).network, files.load(killed).network)
-    assert equal(files.load(whole).averaged, files.load(killed).averaged)
+
+    def kill(done: int) -> None:
+        epochs.append(done)
+        raise Killed
+
+    for _ in range(3):
+        with pytest.raises(Killed):
+            run(stops=(3,), checkpoint=killed, on_epoch=kill)
+    assert timeless(run(stops=(3,), checkpoint=killed, on_epoch=epochs.append)) == timeless(once.evaluations)
+    assert epochs == [1, 2, 3]
+    assert equal(files.load(once.file).network, files.load(killed).network)
+    assert equal(files.load(once.file).averaged, files.load(killed).averaged)
 
 
 @pytest.mark.parametrize("length", [0, 100, -200])
-def test_half_a_checkpoint_is_passed_over(length: int, tmp_path: Path) -> None:
-    file = tmp_path / "c.pt"
-    run(stops=(1,), checkpoint=file)
+def test_half_a_checkpoint_is_passed_over(length: int, tmp_path: Path, first: Done, often: Done) -> None:
+    file = first.copied(tmp_path)
     file.write_bytes(file.read_bytes()[:length])
-    assert timeless(run(stops=(2,), checkpoint=file)) == timeless(run(stops=(2,)))
+    assert timeless(run(stops=(2,), checkpoint=file)) == timeless(often.evaluations[1:2])
     assert files.load(file).epochs == 2
 
 
-def test_stops_on_the_way_change_no_bit(tmp_path: Path) -> None:
-    often, once = tmp_path / "often.pt", tmp_path / "once.pt"
-    run(stops=(1, 2, 3), checkpoint=often)
-    run(stops=(3,), checkpoint=once)
-    assert equal(files.load(often).network, files.load(once).network)
+def test_stops_on_the_way_change_no_bit(often: Done, once: Done) -> None:
+    assert equal(files.load(often.file).network, files.load(once.file).network)
+    assert timeless(often.evaluations[2:]) == timeless(once.evaluations)
 
 
-def test_another_process_goes_on_to_the_last_bit(tmp_path: Path) -> None:
-    whole, stopped = tmp_path / "whole.pt", tmp_path / "stopped.pt"
-    expected = run(stops=(1, 3), checkpoint=whole)
+def test_another_process_goes_on_to_the_last_bit(tmp_path: Path, often: Done) -> None:
+    """It has not imported torch's compiler either, which takes as long as importing torch itself."""
+    stopped = tmp_path / "stopped.pt"
     program = (
         "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import test_trainer as t\n"
+        "import scaler.execution.proxy_training\n"
         "t.torch.set_num_threads(1)\n"
-        "t.run(stops=(1,), checkpoint=pathlib.Path(sys.argv[2]))"
+        "t.run(stops=(1,), checkpoint=pathlib.Path(sys.argv[2]))\n"
+        "assert 'torch.optim.sgd' in sys.modules\n"
+        "assert 'torch._dynamo' not in sys.modules"
     )
     folder = str(Path(__file__).parent)
     subprocess.run([sys.executable, "-c", program, folder, str(stopped)], check=True)
     assert files.load(stopped).epochs == 1
+    expected = [often.evaluations[0], often.evaluations[2]]
     assert timeless(run(stops=(1, 3), checkpoint=stopped)) == timeless(expected)
-    assert equal(files.load(whole).network, files.load(stopped).network)
+    assert equal(files.load(often.file).network, files.load(stopped).network)
 
 
-def test_a_finished_training_is_read_not_repeated(tmp_path: Path) -> None:
-    file = tmp_path / "c.pt"
-    first = run(stops=(1, 3), checkpoint=file)
+def test_a_finished_training_is_read_not_repeated(tmp_path: Path, often: Done) -> None:
+    file, first = often.copied(tmp_path), often.evaluations
     calls: list[int] = []
-    assert run(stops=(1, 3), checkpoint=file, on_epoch=calls.append) == first
+    assert run(stops=(1, 3), checkpoint=file, on_epoch=calls.append) == [first[0], first[2]]
     assert run(stops=(1,), checkpoint=file, on_epoch=calls.append) == first[:1]
     assert calls == []
 
 
-def test_a_checkpoint_of_another_training_is_not_used(tmp_path: Path) -> None:
-    file = tmp_path / "c.pt"
-    run(stops=(1,), checkpoint=file)
+def test_a_checkpoint_of_another_training_is_not_used(tmp_path: Path, first: Done) -> None:
     other = dataclasses.replace(RECIPE, learning_rate=0.1)
-    assert timeless(run(other, stops=(1, 2), checkpoint=file)) == timeless(run(other, stops=(1, 2)))
+    found = run(other, stops=(1, 2), checkpoint=first.copied(tmp_path))
+    assert timeless(found) == timeless(run(other, stops=(1, 2)))
 
 
-def test_a_checkpoint_that_ran_past_a_stop_is_not_used(tmp_path: Path) -> None:
-    file = tmp_path / "c.pt"
-    run(stops=(2,), checkpoint=file)
-    assert timeless(run(stops=(1, 2), checkpoint=file)) == timeless(run(stops=(1, 2)))
+def test_a_checkpoint_that_ran_past_a_stop_is_not_used(tmp_path: Path, often: Done, once: Done) -> None:
+    found = run(stops=(1, 3), checkpoint=once.copied(tmp_path))
+    assert timeless(found) == timeless([often.evaluations[0], often.evaluations[2]])
 
 
-def test_the_same_seeds_give_the_same_result_and_others_another() -> None:
-    one = timeless(run(stops=(1,)))
+def test_the_same_seeds_give_the_same_result_and_others_another(first: Done) -> None:
+    one = timeless(first.evaluations)
     torch.manual_seed(5)
     assert timeless(run(stops=(1,))) == one
     assert timeless(run(seeds=TrainingSeeds(7, 2), stops=(1,))) != one
@@ -196,7 +227,7 @@ def test_leaves_the_generator_of_the_process_alone() -> None:
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
-    run(stops=(1,))
+    run(dataclasses.replace(RECIPE, images=24), stops=(1,))
     assert torch.equal(torch.rand(2), expected)
 
 
@@ -213,10 +244,9 @@ def test_divergence_is_a_result(tmp_path: Path) -> None:
     assert [evaluation.epochs for evaluation in again] == [evaluation.epochs for evaluation in found]
 
 
-def test_the_trained_network_comes_back(tmp_path: Path) -> None:
-    file = tmp_path / "c.pt"
-    (last,) = run(stops=(3,), checkpoint=file)
-    net = trained(network(), RECIPE, data_set(), file)
+def test_the_trained_network_comes_back(once: Done) -> None:
+    (last,) = once.evaluations
+    net = trained(network(), RECIPE, data_set(), once.file)
     accuracy, loss = evaluate(net, data_set(), "validation", 8, CPU)
     assert accuracy == last.accuracy
     assert loss == pytest.approx(last.loss, rel=1e-6)
@@ -239,9 +269,13 @@ def test_evaluate_against_one_big_batch() -> None:
 def test_averaged_weights_are_judged_and_are_the_last_ones_in_the_end(tmp_path: Path) -> None:
     recipe = dataclasses.replace(RECIPE, epochs=8, batch_size=8)
     between = {}
-    for epochs in (4, 8):
+
+    def keep(epochs: int) -> None:
+        shutil.copy(tmp_path / "c.pt", tmp_path / f"{epochs}.pt")
+
+    evaluations = run(recipe, stops=(4, 8), checkpoint=tmp_path / "c.pt", on_epoch=keep)
+    for epochs, found in zip((4, 8), evaluations, strict=True):
         file = tmp_path / f"{epochs}.pt"
-        (found,) = run(recipe, stops=(epochs,), checkpoint=file)
         saved = files.load(file)
         names = [name for name, weight in saved.network.items() if weight.ndim > 1]
         last, averaged = (

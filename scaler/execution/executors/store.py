@@ -10,7 +10,6 @@ from typing import Any
 import fsspec
 
 from scaler.errors import UserError
-from scaler.execution.storage import hidden
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,9 @@ class Store:
             raise
         # Every kind of store has its own errors for what is wrong there.
         except Exception as error:
+            # It brings Optuna along, which every process of Ray's would import for nothing.
+            from scaler.execution.storage import hidden
+
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(
                 f"--checkpoints {hidden(self.url, self.url)} cannot be used ({hidden(reason, self.url)}): "
