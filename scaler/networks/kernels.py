@@ -68,7 +68,7 @@ class GlobalMean(nn.AdaptiveAvgPool2d):
 def folded(network: nn.Module) -> nn.Module:
     """The network for evaluation, with the norms folded into the convolutions before them.
 
-    What is not folded shares its weights with the network: copying them all took half of a small evaluation.
+    What is not folded shares its weights with the network: copying all took a third of a small evaluation.
 
     Args:
         network: built of layers; in a user's own code a sequence need not run in its order.
