@@ -13,12 +13,10 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 
 from tests.hostile import world
 from tests.hostile.zygote import Ended, Job
@@ -46,10 +44,6 @@ class Here:
         return Ended(code, hung, time.process_time() - started, *texts)
 
 
-#: Reading the signatures of all commands takes longer than most cases.
-_command = lru_cache(1)(typer.main.get_command)
-
-
 class _Hangs(BaseException):
     """Its time is over."""
 
@@ -73,7 +67,6 @@ def _surroundings(job: Job) -> Iterator[None]:
     """The folder, the environment and the search path of modules, as they were afterwards."""
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("default")
-        patch.setattr(typer.main, "get_command", _command)
         patch.setattr(sys, "path", list(sys.path))
         patch.chdir(job.folder)
         for name, value in job.environment.items():
