@@ -1,86 +1,118 @@
-"""Networks that no search trains, foretold by a law that never saw them.
+"""What a law foretells of networks that it never saw, from a recorded table.
 
-``python -m tests.benchmarks.foretell TABLE.csv`` fits the law to a recorded table, once to all trainings of
-its candidates and its networks off the budget, and once to a single training of each network off the budget,
-and writes ``results/reference/foretold-networks.csv``: of every ``box`` network of the table the accuracy
-foretold, 90 % bounds of a single training, and the one observed, all against the mean of the box networks.
-Prints how far the two agree.
+``python -m tests.benchmarks.foretell TABLE.csv [TABLE.csv ...]`` fits the law to parts of each table and
+writes two tables into ``results/reference``:
+
+- ``foretold-networks.csv``: of every ``box`` network, which no search trains, the accuracy foretold, 90 %
+  bounds of a single training, and the one observed, all against the mean of the box networks; by one training
+  of each network off the budget, and by all trainings of these and of candidates;
+- ``foretold-directions.csv``: how well the candidates' directions at the table's larger size are foretold, by
+  these parts and by others: correlations with the means observed, and what the one foretold best lacks of the
+  one observed best, in points.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scaler.execution.protocol import Experiment, Observation
-from scaler.replay.table import observations, read_table
+from scaler.execution.protocol import Observation
+from scaler.replay.table import Table, observations, read_table
 from scaler.search.inference.decision import octaves_of, values_of
 from scaler.search.inference.law import Fit, fit_law
 from scaler.search.inference.questions import latent_values
 
-TARGET = Path("results/reference/foretold-networks.csv")
+FOLDER = Path("results/reference")
 OCTAVES = ["octave_depth", "octave_width", "octave_resolution"]
 BOUNDS = 0.9
+#: Parts of a table that networks are foretold from.
+ONCE, ALL = "off the budget, once", "all"
 
 
-def box(path: Path) -> pd.DataFrame:
-    """The box networks: octaves, and accuracy of their first seed at the last epoch, in points."""
+def networks(path: Path, kind: str, *, first: bool) -> pd.DataFrame:
+    """Networks of a kind: octaves, and accuracy at the last epoch, of the first seed or of all, in points."""
     rows = pd.read_csv(path, comment="#")
-    last, first = rows["epochs"] == rows["epochs"].max(), rows["seed_index"] == 0
-    found = rows.loc[(rows["kind"] == "box") & last & first, ["network", *OCTAVES, "accuracy"]]
-    points: pd.DataFrame = found.reset_index(drop=True).assign(accuracy=100 * found["accuracy"].to_numpy())
-    return points
+    rows = rows[(rows["kind"] == kind) & (rows["epochs"] == rows["epochs"].max())]
+    rows = rows[rows["seed_index"] == 0] if first else rows
+    points = rows.assign(accuracy=100 * rows["accuracy"])
+    return points.groupby(["network", *OCTAVES], sort=False)["accuracy"].mean().reset_index()
 
 
-def foretold(fit: Fit, networks: pd.DataFrame) -> pd.DataFrame:
+def parts(table: Table) -> Iterator[tuple[str, list[Observation]]]:
+    """What a law is fitted to, by name."""
+    seen, candidates = observations(table), len(table.experiment.shares)
+    off = [o for o in seen if o.candidate >= candidates]
+    yield ONCE, [o for o in off if o.seed_index == 0]
+    yield "off the budget", off
+    yield "candidates", [o for o in seen if o.candidate < candidates]
+    yield ALL, seen
+
+
+def foretold(fit: Fit, asked: pd.DataFrame) -> pd.DataFrame:
     """Accuracies in points against their mean, with bounds of a single training."""
-    centred = np.eye(len(networks)) - 1 / len(networks)
-    asked = latent_values(networks[OCTAVES].to_numpy()).weighted(centred)
-    posterior = fit.posterior(asked)
+    centred = np.eye(len(asked)) - 1 / len(asked)
+    posterior = fit.posterior(latent_values(asked[OCTAVES].to_numpy()).weighted(centred))
     # A training has its network's own part and noise beside what the law says.
-    own = float(fit.weights @ ((1 + fit.law.settings.own**2) * fit.noise)) * (1 - 1 / len(networks))
+    own = float(fit.weights @ ((1 + fit.law.settings.own**2) * fit.noise)) * (1 - 1 / len(asked))
     spread = np.sqrt(np.diag(posterior.covariance) + own)
     reach = spread * stats.t.ppf((1 + BOUNDS) / 2, fit.freedom)
     mean = 100 * posterior.mean
     return pd.DataFrame({"foretold": mean, "low": mean - 100 * reach, "high": mean + 100 * reach})
 
 
-def main() -> None:
-    """Fit, foretell, write and print."""
-    path = Path(sys.argv[1])
-    table, networks = read_table(path), box(Path(sys.argv[1]))
-    observed = networks["accuracy"] - networks["accuracy"].mean()
-    seen, candidates = observations(table), len(table.experiment.shares)
-    single = [o for o in seen if o.candidate >= candidates and o.seed_index == 0]
-    parts = []
-    for name, some in (("all trainings", seen), ("one of each off the budget", single)):
-        parts.append(_one(name, some, table.experiment, networks, observed))
-    pd.concat(parts).to_csv(TARGET, index=False, float_format="%.3f", lineterminator="\n")
-
-
-def _one(
-    name: str,
-    some: Sequence[Observation],
-    experiment: Experiment,
-    networks: pd.DataFrame,
-    observed: pd.Series,
-) -> pd.DataFrame:
-    fit = fit_law(octaves_of(experiment), values_of(some), experiment.rungs)
-    found = foretold(fit, networks).assign(observed=observed, fitted_to=name, network=networks["network"])
+def box(table: Table, path: Path, name: str, fit: Fit) -> pd.DataFrame:
+    """The box networks as foretold and as observed; prints how far the two agree."""
+    asked = networks(path, "box", first=True)
+    observed = asked["accuracy"] - asked["accuracy"].mean()
+    found = foretold(fit, asked).assign(observed=observed, fitted_to=name, network=asked["network"])
     error = found["observed"] - found["foretold"]
-    within = ((found["low"] <= observed) & (observed <= found["high"])).mean()
+    within = found["observed"].between(found["low"], found["high"]).mean()
     print(
-        f"{name} ({len({(o.candidate, o.seed_index) for o in some})}): correlation "
+        f"{table.name}, {len(asked)} networks by {name}: correlation "
         f"{found['foretold'].corr(observed):.2f}, root mean square error {error.std():.2f} of "
         f"{observed.std():.2f} points, noise {100 * fit.deviation:.2f}, within bounds {within:.2f}"
     )
-    return found[["fitted_to", "network", "foretold", "low", "high", "observed"]]
+    columns = ["table", "fitted_to", "network", "foretold", "low", "high", "observed"]
+    return found.assign(table=table.name)[columns]
+
+
+def directions(table: Table, path: Path, name: str, fit: Fit, trainings: int) -> dict[str, str | float]:
+    """How well the directions further up are foretold."""
+    asked = networks(path, "larger", first=False)
+    guess, observed = foretold(fit, asked)["foretold"], asked["accuracy"]
+    return {
+        "table": table.name,
+        "fitted_to": name,
+        "trainings": trainings,
+        "correlation": guess.corr(observed),
+        "spearman": guess.corr(observed, method="spearman"),
+        "lacks": observed.max() - observed[guess.idxmax()],
+        "random_lacks": observed.max() - observed.mean(),
+    }
+
+
+def main(paths: Sequence[Path]) -> None:
+    """Fit, foretell, write and print."""
+    boxes, rows = [], []
+    for path in paths:
+        table = read_table(path)
+        for name, some in parts(table):
+            fit = fit_law(octaves_of(table.experiment), values_of(some), table.experiment.rungs)
+            trainings = len({(o.candidate, o.seed_index) for o in some})
+            rows.append(directions(table, path, name, fit, trainings))
+            if name in (ONCE, ALL):
+                boxes.append(box(table, path, name, fit))
+    style = {"index": False, "lineterminator": "\n"}
+    pd.concat(boxes).to_csv(FOLDER / "foretold-networks.csv", float_format="%.3f", **style)
+    found = pd.DataFrame(rows)
+    found.to_csv(FOLDER / "foretold-directions.csv", float_format="%.3f", **style)
+    print(found.round(2).to_string(index=False))
 
 
 if __name__ == "__main__":
-    main()
+    main([Path(name) for name in sys.argv[1:]])
