@@ -40,7 +40,8 @@ def networks(path: Path, kind: str, *, first: bool) -> pd.DataFrame:
     rows = rows[(rows["kind"] == kind) & (rows["epochs"] == rows["epochs"].max())]
     rows = rows[rows["seed_index"] == 0] if first else rows
     points = rows.assign(accuracy=100 * rows["accuracy"])
-    return points.groupby(["network", *OCTAVES], sort=False)["accuracy"].mean().reset_index()
+    means: pd.DataFrame = points.groupby(["network", *OCTAVES], sort=False)["accuracy"].mean().reset_index()
+    return means
 
 
 def parts(table: Table) -> Iterator[tuple[str, list[Observation]]]:
@@ -91,7 +92,7 @@ def directions(table: Table, path: Path, name: str, fit: Fit, trainings: int) ->
         "trainings": trainings,
         "correlation": guess.corr(observed),
         "spearman": guess.corr(observed, method="spearman"),
-        "lacks": observed.max() - observed[guess.idxmax()],
+        "lacks": observed.max() - observed.iloc[int(guess.to_numpy().argmax())],
         "random_lacks": observed.max() - observed.mean(),
     }
 
@@ -107,10 +108,10 @@ def main(paths: Sequence[Path]) -> None:
             rows.append(directions(table, path, name, fit, trainings))
             if name in (ONCE, ALL):
                 boxes.append(box(table, path, name, fit))
-    style = {"index": False, "lineterminator": "\n"}
-    pd.concat(boxes).to_csv(FOLDER / "foretold-networks.csv", float_format="%.3f", **style)
     found = pd.DataFrame(rows)
-    found.to_csv(FOLDER / "foretold-directions.csv", float_format="%.3f", **style)
+    for name, written in (("networks", pd.concat(boxes)), ("directions", found)):
+        target = FOLDER / f"foretold-{name}.csv"
+        written.to_csv(target, index=False, float_format="%.3f", lineterminator="\n")
     print(found.round(2).to_string(index=False))
 
 
