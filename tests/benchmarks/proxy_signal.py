@@ -169,8 +169,8 @@ def slopes(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     base, grown = table[table.network == BASE].iloc[0], table[table.network != BASE]
     deviation = noise(table, metric)
     gain = (grown[metric] - base[metric]) / grown.octaves
-    error = deviation * (1 / grown.seeds + 1 / base.seeds) ** 0.5 / grown.octaves
-    own = deviation / grown.seeds**0.5 / grown.octaves
+    error = deviation * (1 / grown.seeds + 1 / base.seeds) ** 0.5 / grown.octaves.abs()
+    own = deviation / grown.seeds**0.5 / grown.octaves.abs()
     return grown[["network", "octaves"]].assign(gain=gain, error=error, own=own)
 
 
