@@ -1,5 +1,9 @@
 """The descent against torch's own optimiser."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -65,3 +69,15 @@ def test_what_has_no_gradient_stays_as_it_is() -> None:
     descent.step()
     assert torch.equal(idle, before)
     assert len(descent.state_dict()["state"]) == len(list(net.parameters())) - 1
+
+
+def test_a_training_does_not_import_torchs_compiler(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from tests.execution.test_many_devices import SPEC, training
+training(Path(sys.argv[1]))(SPEC)
+assert "torch.optim.sgd" in sys.modules
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
