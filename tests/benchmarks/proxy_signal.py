@@ -8,8 +8,7 @@ networks of the three single dimensions and the published direction at every dou
 has, and what they say is printed. ``--summary`` prints the table as it stands and trains nothing.
 ``--rates`` trains with so many times the space's learning rate too, and fits where the best rate lies.
 Costs are seconds of one core, from the processor time of some steps, wherever the trainings run
-(``--device``). Only the training and the
-validation part are seen.
+(``--device``). Only the training and the validation part are seen.
 
 What scatters between seeds has two parts (Jordan 2023, arXiv 2304.01910): networks differ truly, and each
 is measured on finitely many images. With p_i the chance that a seed's network is right about image i, the

