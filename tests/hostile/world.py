@@ -145,9 +145,13 @@ def _seen(run: Run, work: Workload) -> list[Observation]:
 
 
 def snapshot(folder: Path) -> dict[str, object]:
-    """Everything below a folder: kind, size and time of change of each file; what links point to."""
+    """Everything below a folder: kind, size and time of change of each file; what links point to.
+
+    But for the bytecode that Python keeps beside a module.
+    """
     seen: dict[str, object] = {}
     for path, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
         for name in (*folders, *files):
             one = os.path.join(path, name)
             status = os.lstat(one)
