@@ -9,7 +9,10 @@ QUICK := tests/scaling tests/curves/test_scaling_law.py tests/curves/test_pareto
 # Files are not taken apart, for their tests share searches; tests/conftest.py says which begin.
 SPREAD := -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: search check test test-all bench lint
+# Tests start many processes; without kept bytecode each of them compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: search check test test-all pytest bench lint
 
 search: .venv/installed
 	$(BIN)/scaler search --base effnet-b0 --budget 2x
@@ -17,7 +20,11 @@ search: .venv/installed
 check: lint
 	$(BIN)/pytest -q $(SPREAD) $(QUICK)
 
-test: lint
+# Side by side: the linters calculate while tests wait for servers, clusters and processes that died.
+test: .venv/ready
+	$(MAKE) --no-print-directory --jobs 2 lint pytest
+
+pytest: .venv/ready
 	$(BIN)/pytest -q $(SPREAD)
 
 test-all: lint
