@@ -113,18 +113,21 @@ class Muon(Descent):
     @torch.no_grad()
     def step(self) -> None:
         """One step by the gradients that are there."""
-        moved = self._moved()
+        moved, matrices = self._moved(), dict[int, Tensor]()
         for shape, numbers in self._alike.items():
             if here := [i for i in numbers if i in moved]:
                 steps = orthogonal(torch.stack([moved.pop(i).flatten(1) for i in here]))
                 steps *= math.sqrt(max(1.0, shape[0] / shape[1]))
-                for i, step in zip(here, steps, strict=True):
-                    parameter = self._parameters[i]
-                    parameter.mul_(1 - self.rate * self._recipe.weight_decay)
-                    parameter.sub_(step.view_as(parameter) * self.rate)
-        for i, momentum in moved.items():
-            size = momentum.square().mean().sqrt().clamp_min(torch.finfo(momentum.dtype).tiny)
-            self._parameters[i].sub_(momentum * (self.rate * OTHERS / size))
+                matrices |= {i: s.view_as(self._parameters[i]) for i, s in zip(here, steps, strict=True)}
+        for i in matrices:
+            self._parameters[i].mul_(1 - self.rate * self._recipe.weight_decay)
+        self._move(matrices)
+        self._move(_of_one_size(moved))
+
+    def _move(self, steps: Mapping[int, Tensor]) -> None:
+        if steps:
+            scaled = torch._foreach_mul(list(steps.values()), self.rate)
+            torch._foreach_sub_([self._parameters[i] for i in steps], scaled)
 
     def _moved(self) -> dict[int, Tensor]:
         """Nesterov's momentum of every parameter with a gradient: of its running averages, the next one."""
@@ -160,5 +163,16 @@ def orthogonal(matrices: Tensor) -> Tensor:
     a, b, c = _COEFFICIENTS
     for _ in range(_NEWTON_SCHULZ):
         square = found @ found.mT
-        found = a * found + (b * square + c * square @ square) @ found
+        found = torch.baddbmm(found, torch.baddbmm(square, square, square, beta=b, alpha=c), found, beta=a)
     return found
+
+
+def _of_one_size(momenta: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    """Each over its root mean square, times :data:`OTHERS`."""
+    if not momenta:
+        return {}
+    tensors = list(momenta.values())
+    sizes = torch._foreach_norm(tensors)
+    torch._foreach_clamp_min_(sizes, torch.finfo(torch.float32).tiny)
+    torch._foreach_div_(sizes, [OTHERS * math.sqrt(t.numel()) for t in tensors])
+    return dict(zip(momenta, torch._foreach_div(tensors, sizes), strict=True))
