@@ -106,7 +106,7 @@ def shallow() -> nn.Module:
     """With what Muon tells apart: a stem, depthwise and pointwise layers, excitation, norms, a classifier."""
     whole = small(base("effnet-b0"), 8)
     torch.manual_seed(0)
-    return build(replace(whole, stages=whole.stages[:2])).train()
+    return build(replace(whole, stages=whole.stages[:2]).with_classes(4)).train()
 
 
 @torch.no_grad()
