@@ -19,11 +19,6 @@ from tests.execution.toy import Toy, noted
 from tests.execution.toy_search import lead
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Observation]:
-    return toy_search.run("journal", tmp_path_factory.mktemp("undisturbed"))
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KiB."""

@@ -28,8 +28,7 @@ from scaler.training import checkpoint as files
 from scaler.training.device import Device, cores
 from scaler.training.distributed import Group, Seat
 from scaler.training.recipe import Evaluation, Recipe
-from tests.execution.test_scheduler import lives, trials, wait_for
-from tests.execution.toy_search import lead
+from tests.execution.toy_search import lead, lives, trials, wait_for
 
 DIGITS = DataRequest("digits", None, 8)
 SPEC = TrialSpec(0, 0, 1)

@@ -1,9 +1,17 @@
 """A search without networks, for tests of what runs it."""
 
+import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
 
 from scaler.execution.executors import forking
 from scaler.execution.executors.engine import local
@@ -24,6 +32,8 @@ EXPERIMENT = Experiment(
 )
 
 STRATEGY = Halving(least=2)
+#: Seconds that tests wait for what other processes do.
+PATIENCE = 300
 
 
 def address(storage: str, folder: Path) -> str:
@@ -45,6 +55,28 @@ def run(
     storage: str, folder: Path, workers: int = 1, epoch_seconds: float = 0.0, **more: Any
 ) -> list[Observation]:
     return lead(local(Toy(folder, epoch_seconds), "cpu", workers), storage, folder, **more)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "nothing happened for five minutes"
+        time.sleep(0.02)
+
+
+def lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def trials(folder: Path, storage: str = "journal") -> list[FrozenTrial]:
+    """As Optuna shows them to anyone."""
+    there = address(storage, folder)
+    opened = there if "://" in there else JournalStorage(JournalFileBackend(there))
+    return optuna.load_study(study_name="toy", storage=opened).trials
 
 
 if __name__ == "__main__":
