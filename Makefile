@@ -12,7 +12,7 @@ SPREAD := -n auto --dist loadfile --no-loadscope-reorder
 # Tests start many processes; without kept bytecode each of them compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: search check test test-all pytest bench lint
+.PHONY: search check test test-all pytest bench lint style types
 
 search: .venv/installed
 	$(BIN)/scaler search --base effnet-b0 --budget 2x
@@ -20,9 +20,9 @@ search: .venv/installed
 check: lint
 	$(BIN)/pytest -q $(SPREAD) $(QUICK)
 
-# Side by side: the linters calculate while tests wait for servers, clusters and processes that died.
-test: .venv/ready
-	$(MAKE) --no-print-directory --jobs 2 lint pytest
+# Types are checked while tests wait for servers, clusters and processes that died.
+test: style
+	$(MAKE) --no-print-directory --jobs 2 types pytest
 
 pytest: .venv/ready
 	$(BIN)/pytest -q $(SPREAD)
@@ -33,11 +33,15 @@ test-all: lint
 bench: .venv/ready
 	$(BIN)/python -m tests.benchmarks.speed
 
-lint: .venv/ready
+lint: style types
+
+style: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+types: .venv/ready
+	$(BIN)/mypy
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
