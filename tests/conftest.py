@@ -6,7 +6,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 from threadpoolctl import threadpool_limits
 
-from scaler.training.device import cores
+from scaler.cores import cores
 
 # NumPy may have been imported by a plugin of pytest's before that, with a BLAS thread for every core.
 threadpool_limits(1, user_api="blas")

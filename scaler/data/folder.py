@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from scaler.cores import cores
 from scaler.data import cache
 from scaler.data.dataset import PartName
 from scaler.data.resize import DRAWN, decode, formats, short_side
@@ -223,7 +224,7 @@ def _examined(root: Path, folders: Mapping[str, Files]) -> tuple[dict[str, int],
 
     def examine() -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []
-        with ThreadPoolExecutor(_cores()) as threads:
+        with ThreadPoolExecutor(cores()) as threads:
             # Some at a time: what waits for a thread takes ten times the memory of what comes of it.
             for start in range(0, len(paths), CHUNK):
                 found += threads.map(_examine, (root / path for path in paths[start : start + CHUNK]))
@@ -275,10 +276,6 @@ def _draw(
                 "--skip-unreadable"
             ) from error
 
-    with ThreadPoolExecutor(_cores()) as threads:
+    with ThreadPoolExecutor(cores()) as threads:
         for start in range(0, len(paths[part]), CHUNK):
             yield np.stack(list(threads.map(read, paths[part][start : start + CHUNK])))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -8,9 +8,10 @@ from functools import lru_cache
 
 import torch
 
+from scaler.cores import cores
 from scaler.cost.network_cost import cost
 from scaler.networks.spec import NetworkSpec
-from scaler.training.device import Device, cores, keep_memory
+from scaler.training.device import Device, keep_memory
 from scaler.training.optimiser import Descent
 from scaler.training.recipe import Recipe, training_flops
 from scaler.training.recorded import warmed_up

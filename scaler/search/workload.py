@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from scaler.cores import cores
 from scaler.data.dataset import DataSet
 from scaler.data.request import DataRequest
 from scaler.errors import UserError
@@ -202,7 +203,7 @@ def speed_of(specs: Sequence[NetworkSpec], recipe: Recipe, settings: Settings) -
 
 def most_at_once(settings: Settings) -> int:
     """How many processes can train at the same time without slowing one another down."""
-    from scaler.training.device import cores, resolve
+    from scaler.training.device import resolve
 
     # On a GPU they share what it has, and a cluster is not this machine.
     return (
@@ -242,7 +243,7 @@ def shared(
     """
     from scaler.cost.network_cost import cost
     from scaler.execution.sharing import LEAST_SECONDS, Trial, sharing
-    from scaler.training.device import cores, resolve
+    from scaler.training.device import resolve
 
     device, engine = resolve(settings.device), settings.engine
     asked = settings.workers or engine.gpus_per_training

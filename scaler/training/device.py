@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import math
-import os
 import re
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -70,24 +67,6 @@ def resolve(name: str) -> Device:
     if index >= gpus:
         raise UserError(f"this machine has {gpus} CUDA GPUs, so there is no {name}; use --device cpu or auto")
     return Device(f"cuda:{index}", torch.cuda.get_device_capability(index) >= (8, 0))
-
-
-def cores() -> int:
-    """CPU cores this process may use: the affinity mask, and no more than the container's quota."""
-    try:
-        allowed = len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        allowed = os.cpu_count() or 1
-    return max(1, min(allowed, _quota(Path("/sys/fs/cgroup/cpu.max"))))
-
-
-def _quota(file: Path) -> int:
-    """Cores of a cgroup (version 2): ``quota period`` in microseconds, or ``max period``."""
-    try:
-        quota, period = file.read_text().split()
-        return math.ceil(int(quota) / int(period))
-    except (OSError, ValueError):
-        return 1 << 16
 
 
 def keep_memory() -> None:

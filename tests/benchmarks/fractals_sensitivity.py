@@ -17,12 +17,13 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from scaler.cores import cores
 from scaler.data.registry import load
 from scaler.scaling.multipliers import Multipliers
 from scaler.search.candidates.proxy_base import bases
 from scaler.search.space import read_space
 from scaler.seeds import derive
-from scaler.training.device import Device, cores, keep_memory
+from scaler.training.device import Device, keep_memory
 from scaler.training.recipe import TrainingSeeds
 from scaler.training.trainer import train
 

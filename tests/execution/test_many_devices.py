@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from scaler.cores import cores
 from scaler.data.request import DataRequest
 from scaler.errors import UserError
 from scaler.execution.calibration import places
@@ -25,7 +26,7 @@ from scaler.scaling.shares import Shares
 from scaler.search.strategies.exhaustive import Exhaustive
 from scaler.search.workload import Settings, workers_of
 from scaler.training import checkpoint as files
-from scaler.training.device import Device, cores
+from scaler.training.device import Device
 from scaler.training.distributed import Group, Seat
 from scaler.training.recipe import Evaluation, Recipe
 from tests.execution.toy_search import lead, lives, trials, wait_for

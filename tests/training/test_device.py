@@ -1,12 +1,8 @@
-import os
-from pathlib import Path
-
 import pytest
 import torch
 
 from scaler.errors import UserError
-from scaler.training import device
-from scaler.training.device import Device, cores, resolve
+from scaler.training.device import Device, resolve
 
 
 @pytest.fixture
@@ -50,24 +46,6 @@ def test_cuda_without_a_gpu(no_gpu: None) -> None:
 def test_unknown_names(name: str) -> None:
     with pytest.raises(UserError, match="auto, cpu, cuda or cuda:N"):
         resolve(name)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"), [("max 100000", None), ("150000 100000", 2), ("50000 100000", 1)]
-)
-def test_quota_of_a_container(tmp_path: Path, text: str, expected: int | None) -> None:
-    file = tmp_path / "cpu.max"
-    file.write_text(text)
-    assert device._quota(file) == (expected or device._quota(tmp_path / "missing"))
-
-
-def test_cores_follow_the_affinity_mask() -> None:
-    allowed = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(allowed)})
-        assert cores() == 1
-    finally:
-        os.sched_setaffinity(0, allowed)
 
 
 def test_place_keeps_values_and_changes_the_layout() -> None:
