@@ -88,10 +88,12 @@ def _names(text: str) -> str:
 def _scores(
     printed: Output, one: Table, field: list[tuple[str, Strategy]], count: int, metric: str, seed: int
 ) -> list[Score]:
-    from scaler.replay.evaluation import replays, score
+    from scaler.replay.evaluation import reference_regrets, replays, score
     from scaler.replay.simulator import simulator_of
+    from scaler.report.answers.replay import reference_text
 
     simulator, scores = simulator_of(one), []
+    printed.note(f"{one.name}: {reference_text(reference_regrets(simulator, count, seed), one)}")
     with printed.progress(f"Replaying {one.name}", count * len(field)) as advance:
         for label, strategy in field:
             outcomes = []

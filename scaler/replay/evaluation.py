@@ -14,7 +14,7 @@ import numpy as np
 
 from scaler.execution.protocol import Observation, Strategy
 from scaler.execution.training_cost import exhaustive_flops, highest_rungs, spent_flops
-from scaler.replay.simulator import Simulator
+from scaler.replay.simulator import Array, Simulator
 from scaler.replay.table import Table
 from scaler.search.inference.selection import Metric, choose
 from scaler.seeds import derive
@@ -55,6 +55,38 @@ class Score:
     coverage_larger: float
     region: float
     replays: int
+
+
+@dataclass(frozen=True)
+class ReferenceRegrets:
+    """What strategies' regrets are held against, in points of accuracy.
+
+    Attributes:
+        random: mean regret of a candidate at random; ``random_larger``: of its direction at the table's
+            larger size, NaN without one.
+        least_larger: there, of the direction that the table's trainings of that size say is best. No choice
+            has a smaller one in the mean: strategies see no training of that size, and beyond the means
+            truths are drawn independently of all that they see.
+    """
+
+    random: float
+    random_larger: float
+    least_larger: float
+
+
+def reference_regrets(simulator: Simulator, count: int, seed: int = 0) -> ReferenceRegrets:
+    """Over the draws that :func:`replays` makes."""
+    draws = [simulator.draw(derive(seed, "replay", replay)) for replay in range(count)]
+
+    def regrets(truths: Array) -> Array:
+        return np.asarray(100 * (truths.max(axis=1, keepdims=True) - truths).mean(axis=0))
+
+    larger = regrets(np.array([drawn.larger for drawn in draws]))
+    return ReferenceRegrets(
+        random=float(regrets(np.array([drawn.truth for drawn in draws])).mean()),
+        random_larger=float(larger.mean()),
+        least_larger=float(larger.min()),
+    )
 
 
 def run(strategy: Strategy, drawn: Table) -> list[Observation]:

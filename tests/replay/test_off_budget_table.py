@@ -1,7 +1,7 @@
 """Tables with networks off the budget and directions further up: files, draws and regret."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +9,10 @@ import pytest
 
 from scaler.errors import UserError
 from scaler.execution.protocol import Experiment, Observation, TrialSpec
-from scaler.replay.evaluation import replays, score
+from scaler.replay.evaluation import reference_regrets, replays, score
 from scaler.replay.simulator import simulator_of
 from scaler.replay.table import Larger, Recorded, Table, observations, read_table, recorded_frame, write_table
+from scaler.report.answers.replay import reference_text
 from scaler.scaling.shares import Shares
 from tests.replay.planted import plant
 
@@ -169,6 +170,21 @@ def test_regret_further_up_by_hand(path: Path) -> None:
         nearest = min(lacks, key=lambda regret: abs(regret - outcome.regret))
         assert outcome.regret == pytest.approx(nearest, abs=0.02)
         assert outcome.regret_larger == pytest.approx(lacks[nearest], abs=0.02, nan_ok=True)
+
+
+def test_regrets_are_held_against_chance_and_what_the_table_leaves_open(path: Path) -> None:
+    table = read_table(path)
+    assert table.larger is not None
+    at = np.broadcast_to(np.array([0.50, 0.53, 0.56])[:, None, None], (3, 3, 2))
+    known = np.concatenate([at, table.accuracy[3:]])
+    up = np.broadcast_to(np.array([0.70, 0.68, 0.66])[:, None, None], (3, 2, 2))
+    quiet = replace(table, accuracy=known, loss=np.ones_like(known), larger=Larger(4.0, up))
+    found = reference_regrets(simulator_of(quiet), 3)
+    assert astuple(found) == pytest.approx((3.0, 2.0, 0.0), abs=0.02)
+    assert "at 4x 2.00" in reference_text(found, quiet)
+    # Where its seeds scatter, the best at 4x is not known, and nobody can choose it every time.
+    scattered = replace(quiet, accuracy=known + 0.1 * np.sin(np.arange(known.size)).reshape(known.shape))
+    assert 0.05 < reference_regrets(simulator_of(scattered), 100).least_larger < 2.0
 
 
 def test_scores_leave_out_what_is_not_known_further_up(path: Path) -> None:

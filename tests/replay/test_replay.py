@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from scaler.cli.main import main
 from scaler.errors import UserError
 from scaler.execution.protocol import Observation
 from scaler.execution.training_cost import exhaustive_flops
-from scaler.replay.evaluation import replays, run, score
+from scaler.replay.evaluation import reference_regrets, replays, run, score
 from scaler.replay.proxy_agreement import proxy_correlation
 from scaler.replay.simulator import simulator_of
 from scaler.replay.table import frame_of, observations, read_table, write_table
+from scaler.report.answers.replay import reference_text
 from scaler.report.answers.search import warning
 from scaler.search.inference.rank_correlation import rank_correlation
 from scaler.search.strategies.knowledge_gradient import KnowledgeGradient
@@ -124,6 +126,12 @@ def test_a_table_without_noise_has_no_regret() -> None:
     still = dataclasses.replace(TABLE, accuracy=TABLE.accuracy.mean(axis=1, keepdims=True).repeat(4, axis=1))
     found = list(replays(simulator_of(still), strategy("exhaustive"), 3))
     assert all(o.regret == 0 and o.covered for o in found)
+    means = 100 * still.accuracy[:, 0, -1]
+    against = reference_regrets(simulator_of(still), 3)
+    assert against.random == pytest.approx(means.max() - means.mean(), abs=0.01)
+    assert math.isnan(against.random_larger)
+    assert math.isnan(against.least_larger)
+    assert "at random" in reference_text(against, still)
 
 
 @pytest.mark.parametrize("name", QUICK)
