@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -126,9 +127,15 @@ def _print_fidelity(printed: Output, tables: list[Table]) -> None:
 
 
 def _shown(rows: list[Score]) -> RenderableType:
-    headings = {name: "left" if name in ("table", "strategy") else "right" for name in vars(rows[0])}
-    cells = [[f"{v:.3f}" if isinstance(v, float) else v for v in vars(row).values()] for row in rows]
+    # What no table can tell, such as regret at a larger size, is not shown.
+    known = [name for name in vars(rows[0]) if not all(_is_nan(vars(row)[name]) for row in rows)]
+    headings = {name: "left" if name in ("table", "strategy") else "right" for name in known}
+    cells = [[f"{v:.3f}" if isinstance(v := vars(row)[name], float) else v for name in known] for row in rows]
     return table(headings, cells)
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _write(rows: list[Score], path: Path) -> None:

@@ -298,11 +298,17 @@ def test_the_command(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     captured = capsys.readouterr()
     assert [row["strategy"] for row in json.loads(captured.out)] == ["one-seed", "random@0.2"]
     assert "Spearman" in captured.err
+    assert "a candidate at random lies" in captured.err
     header = (
         "table,strategy,cost_fraction,mean_regret,p95_regret,mean_regret_larger,"
         "coverage,coverage_larger,region,replays"
     )
     assert scores.read_text().splitlines()[0] == header
+    with pytest.raises(SystemExit):
+        main(["replay", str(path), "--strategy", "one-seed", "--replays", "2"])
+    shown = capsys.readouterr().out
+    assert "mean_regret" in shown
+    assert "larger" not in shown  # the table holds no larger size
 
 
 @pytest.mark.parametrize(
