@@ -237,7 +237,7 @@ def _to_table(path: Path, frame: pd.DataFrame) -> Table:
         np.concatenate([_widened(part.accuracy, seeds) for part in parts]),
         np.concatenate([_widened(part.loss, seeds) for part in parts]),
         candidates.images,
-        _larger(candidates, grids.get("larger")),
+        _larger(candidates, grids.get("larger"), experiment.budget),
     )
 
 
@@ -290,8 +290,8 @@ def _check_whole(path: Path, grid: _Grid) -> None:
         )
 
 
-def _larger(candidates: _Grid, larger: _Grid | None) -> Larger | None:
-    """The candidates' directions further up, in the candidates' order."""
+def _larger(candidates: _Grid, larger: _Grid | None, budget: float) -> Larger | None:
+    """The directions further up of the candidates, which cost ``budget`` times the base, in their order."""
     if larger is None:
         return None
     places = {name: i for i, name in enumerate(larger.rows["network"])}
@@ -299,7 +299,7 @@ def _larger(candidates: _Grid, larger: _Grid | None) -> Larger | None:
     for c, name in enumerate(candidates.rows["network"]):
         if name in places:
             accuracy[c] = larger.accuracy[places[name]]
-    size = 2 ** float(larger.rows[_OCTAVES].sum(axis=1).median())
+    size = budget * float(np.median(larger.epoch_flops) / np.median(candidates.epoch_flops))
     return Larger(round(size, 1), accuracy)
 
 
