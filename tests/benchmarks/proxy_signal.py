@@ -4,8 +4,9 @@
 
 For every search space (a name or a YAML file) the proxy's base is trained ``--seeds`` times, and the
 networks of the three single dimensions and the published direction at every doubling of ``--octaves``
-``--grown`` times each; rows are appended to ``results/reference/proxy-signal.csv``, but for those that it
-has, and what they say is printed. ``--summary`` prints the table as it stands and trains nothing.
+``--grown`` times each; rows are written to ``results/reference/proxy-signal.csv``, where seeds that it has
+are not trained again, and what they say is printed. ``--summary`` prints the table as it stands and trains
+nothing.
 ``--rates`` trains with so many times the space's learning rate too, and fits where the best rate lies.
 Costs are seconds of one core, from the processor time of some steps, wherever the trainings run
 (``--device``). Only the training and the validation part are seen.
@@ -141,20 +142,40 @@ def row(
     return found
 
 
+def combined(known: pd.Series, further: dict[str, str | float]) -> dict[str, str | float]:
+    """A row of the table and one of the same network's further seeds, as one."""
+    counts = np.array([known["seeds"], further["seeds"]], dtype=float)
+    found = further | {"seeds": int(counts.sum())}
+    for metric in METRICS:
+        text = f"{known[f'{metric}_seeds']} {further[f'{metric}_seeds']}"
+        by_seed = np.array([float(value) for value in text.split()])
+        parts = np.array([known[f"{metric}_sampling"], further[f"{metric}_sampling"]], dtype=float)
+        found[metric] = round(float(by_seed.mean()), 4)
+        found[f"{metric}_sd"] = round(float(by_seed.std(ddof=1)), 4)
+        found[f"{metric}_sampling"] = round(math.sqrt(float(parts**2 @ counts / counts.sum())), 4)
+        found[f"{metric}_seeds"] = text
+    return found
+
+
 def measured(space: Space, asked: argparse.Namespace, proxy: str) -> Iterator[dict[str, str | float]]:
     """Rows of a space, with its own learning rate and with the multiples asked for."""
     request = Settings(data_root=asked.data_root).request(space)
     data = replace(request, largest_resolution=round(LARGEST * space.proxy.resolution)).load()
     device = replace(resolve(asked.device), bf16=False)
-    had = set(zip(*(recorded()[key] for key in KEYS), strict=True)) if TARGET.exists() else set()
+    had = (
+        {tuple(row[key] for key in KEYS): row for _, row in recorded().iterrows()} if TARGET.exists() else {}
+    )
     for subject in subjects(space, len(data.classes), asked.octaves):
         for rate in (1.0, *asked.rates):
-            if (proxy, rate, subject.network, round(subject.octaves, 4)) in had:
+            known = had.get((proxy, rate, subject.network, round(subject.octaves, 4)))
+            begin = 0 if known is None else int(known["seeds"])
+            seeds = range(begin, asked.seeds if subject.network == BASE else asked.grown)
+            if len(seeds) < 2:  # of one alone, nobody knows the part that is sampling of the images
                 continue
             recipe = replace(space.recipe, learning_rate=rate * space.recipe.learning_rate)
-            seeds = asked.seeds if subject.network == BASE else asked.grown
-            trained = [outcome(subject, recipe, data, seed, device) for seed in range(seeds)]
-            yield row(proxy, rate, recipe, subject, trained)
+            trained = [outcome(subject, recipe, data, seed, device) for seed in seeds]
+            found = row(proxy, rate, recipe, subject, trained)
+            yield found if known is None else combined(known, found)
 
 
 def noise(table: pd.DataFrame, metric: str) -> float:
@@ -249,12 +270,13 @@ def recorded() -> pd.DataFrame:
 
 
 def append(rows: list[dict[str, str | float]]) -> None:
-    """Add rows under a header that says how they were made."""
+    """Add rows, in the place of those of the same networks, under a header that says how they were made."""
     added = pd.DataFrame(rows)
     head = ["# accuracies in points, losses in nats, seconds of one core; each proxy's row names its space"]
     if TARGET.exists():
         head = [line for line in TARGET.read_text().splitlines() if line.startswith("#")]
         added = pd.concat([recorded(), added], ignore_index=True)
+        added = added.groupby(KEYS, sort=False, as_index=False).last()
     command = f"# python -m tests.benchmarks.proxy_signal {shlex.join(sys.argv[1:])}".rstrip()
     head = [*head, *([command] if command not in head else [])]
     TARGET.parent.mkdir(parents=True, exist_ok=True)
