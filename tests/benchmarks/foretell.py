@@ -1,20 +1,22 @@
 """What a law foretells of networks that it never saw, from a recorded table.
 
 ``python -m tests.benchmarks.foretell TABLE.csv [TABLE.csv ...]`` fits the law to parts of each table and
-writes two tables into ``results/reference``:
+writes three tables into ``results/reference``:
 
 - ``foretold-networks.csv``: of every ``box`` network, which no search trains, the accuracy foretold, 90 %
   bounds of a single training, and the one observed, all against the mean of the box networks; by one training
   of each network off the budget, and by all trainings of these and of candidates;
 - ``foretold-directions.csv``: how well the candidates' directions at the table's larger size are foretold, by
   these parts and by others: correlations with the means observed, and what the one foretold best lacks of the
-  one observed best, in points.
+  one observed best, in points;
+- ``foretold-against.csv``: both by one training of each network off the budget, beside what least squares
+  make of the same accuracies: by the sum of octaves, a plane in octaves, and a quadratic.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +27,17 @@ from scaler.execution.protocol import Observation
 from scaler.replay.table import Table, observations, read_table
 from scaler.search.inference.decision import octaves_of, values_of
 from scaler.search.inference.law import Fit, fit_law
-from scaler.search.inference.questions import latent_values
+from scaler.search.inference.questions import Array, latent_values
 
 FOLDER = Path("results/reference")
 OCTAVES = ["octave_depth", "octave_width", "octave_resolution"]
 BOUNDS = 0.9
+#: What least squares are given of octaves ``[N, 3]``, beside a constant.
+LEAST_SQUARES: dict[str, Callable[[Array], Array]] = {
+    "sum of octaves": lambda x: x.sum(axis=1, keepdims=True),
+    "plane": lambda x: x,
+    "quadratic": lambda x: np.hstack([x, x**2, x * np.roll(x, 1, axis=1)]),
+}
 #: Parts of a table that networks are foretold from.
 ONCE, ALL = "off the budget, once", "all"
 
@@ -97,9 +105,31 @@ def directions(table: Table, path: Path, name: str, fit: Fit, trainings: int) ->
     }
 
 
+def against(table: Table, path: Path, fit: Fit) -> Iterator[dict[str, str | float]]:
+    """The law and least squares, by one training of each network off the budget."""
+    known = networks(path, "off", first=True)
+    for kind in ("box", "larger"):
+        asked = networks(path, kind, first=kind == "box")
+        guesses = {"law": foretold(fit, asked)["foretold"].to_numpy()}
+        for name, features in LEAST_SQUARES.items():
+            a, b = (features(part[OCTAVES].to_numpy(dtype=float)) for part in (known, asked))
+            coefficients = np.linalg.lstsq(np.insert(a, 0, 1.0, axis=1), known["accuracy"].to_numpy())[0]
+            guesses[name] = b @ coefficients[1:]
+        observed = asked["accuracy"] - asked["accuracy"].mean()
+        for name, guess in guesses.items():
+            error = observed - (guess - guess.mean())
+            yield {
+                "table": table.name, "networks": kind, "by": name, "count": len(asked),
+                "correlation": float(np.corrcoef(guess, observed)[0, 1]) if guess.std() > 1e-6 else np.nan,
+                "error": error.std(), "observed": observed.std(),
+                "lacks": observed.max() - observed.iloc[int(guess.argmax())] if kind == "larger" else np.nan,
+            }  # fmt: skip
+
+
 def main(paths: Sequence[Path]) -> None:
     """Fit, foretell, write and print."""
     boxes, rows = [], []
+    beside: list[dict[str, str | float]] = []
     for path in paths:
         table = read_table(path)
         for name, some in parts(table):
@@ -108,11 +138,14 @@ def main(paths: Sequence[Path]) -> None:
             rows.append(directions(table, path, name, fit, trainings))
             if name in (ONCE, ALL):
                 boxes.append(box(table, path, name, fit))
-    found = pd.DataFrame(rows)
-    for name, written in (("networks", pd.concat(boxes)), ("directions", found)):
+            if name == ONCE:
+                beside += against(table, path, fit)
+    found, compared = pd.DataFrame(rows), pd.DataFrame(beside)
+    for name, written in (("networks", pd.concat(boxes)), ("directions", found), ("against", compared)):
         target = FOLDER / f"foretold-{name}.csv"
         written.to_csv(target, index=False, float_format="%.3f", lineterminator="\n")
     print(found.round(2).to_string(index=False))
+    print(compared.round(2).to_string(index=False))
 
 
 if __name__ == "__main__":
