@@ -69,18 +69,12 @@ def resampled(values: Values, expected: Array, taken: float, random: np.random.G
     return replace(values, value=expected + drawn)
 
 
-def questions(table: Table) -> Questions:
+def questions(table: Table) -> tuple[Questions, Questions]:
     """What a doubling buys on each axis at the base; the candidates' directions at 4x against their mean."""
-    first = gains(np.zeros((1, 3)))
-    shares = octaves_of(table.experiment)[: len(table.experiment.shares)]
-    shares = shares / shares.sum(axis=1, keepdims=True)
-    count = len(shares)
-    second = latent_values(2 * shares).weighted(np.eye(count) - 1 / count)
-    weights = np.zeros((len(first.weights) + count, len(first.octaves) + count))
-    weights[: len(first.weights), : len(first.octaves)] = first.weights
-    weights[len(first.weights) :, len(first.octaves) :] = second.weights
-    octaves = np.concatenate([first.octaves, second.octaves])
-    return Questions(octaves, np.full(len(octaves), -1, dtype=np.int64), weights)
+    candidates = octaves_of(table.experiment)[: len(table.experiment.shares)]
+    shares = candidates / candidates.sum(axis=1, keepdims=True)
+    against_mean = np.eye(len(shares)) - 1 / len(shares)
+    return gains(np.zeros((1, 3))), latent_values(2 * shares).weighted(against_mean)
 
 
 def expected_values(fit: Fit, octaves: Array) -> Array:
@@ -90,40 +84,44 @@ def expected_values(fit: Fit, octaves: Array) -> Array:
 
 
 def compared(posterior: Posterior, again: Array) -> pd.DataFrame:
-    """One row per question; directions as the root of their mean variance."""
-    believed, scattered = np.sqrt(np.diag(posterior.covariance)), again.std(axis=0)
-    shifted, axes = again.mean(axis=0) - posterior.mean, len(AXES)
-
-    def with_directions(each: Array, together: float) -> Array:
-        return np.append(each[:axes], together)
-
+    """What is believed of questions beside what is expected of them over resamplings ``[R, T]``."""
     return pd.DataFrame(
         {
-            "what": [*(f"a doubling of {axis}" for axis in AXES), "directions at 4x"],
-            "expected": with_directions(posterior.mean, posterior.mean[axes:].std()),
-            "posterior": with_directions(believed, np.sqrt((believed[axes:] ** 2).mean())),
-            "bootstrap": with_directions(scattered, np.sqrt((scattered[axes:] ** 2).mean())),
-            "bias": with_directions(shifted, np.abs(shifted[axes:]).mean()),
+            "expected": posterior.mean,
+            "posterior": np.sqrt(np.diag(posterior.covariance)),
+            "bootstrap": again.std(axis=0),
+            "bias": again.mean(axis=0) - posterior.mean,
         }
     )
 
 
+def together(rows: pd.DataFrame, what: str) -> pd.DataFrame:
+    """One row for all: the spread of what is expected, root mean squares, and the mean size of the bias."""
+    squares = (rows[["posterior", "bootstrap"]] ** 2).mean() ** 0.5
+    spread, bias = rows["expected"].std(ddof=0), rows["bias"].abs().mean()
+    return pd.DataFrame([{"what": what, "expected": spread, **squares, "bias": bias}])
+
+
 def frames(table: Table) -> Iterator[pd.DataFrame]:
     """One per part of the table."""
-    octaves, asked = octaves_of(table.experiment), questions(table)
+    octaves, (doublings, directions) = octaves_of(table.experiment), questions(table)
     for name, seen in parts(table):
         if name not in (ONCE, ALL):
             continue
         values = last_rung(values_of(seen))
         fit = fit_law(octaves, values)
-        expected, random, taken = (
+        expected, taken, random = (
             expected_values(fit, octaves),
-            np.random.default_rng(0),
             taken_up(fit, octaves),
+            np.random.default_rng(0),
         )
         drawn = (resampled(values, expected, taken, random) for _ in range(RESAMPLINGS))
-        again = np.array([fit_law(octaves, values).mean(asked) for values in drawn])
-        found = compared(fit.posterior(asked), again)
+        fits = [fit_law(octaves, values) for values in drawn]
+        first, second = (np.array([one.mean(asked) for one in fits]) for asked in (doublings, directions))
+        by_axis = compared(fit.posterior(doublings), first)
+        by_axis.insert(0, "what", [f"a doubling of {axis}" for axis in AXES])
+        raised = together(compared(fit.posterior(directions), second), "directions at 4x")
+        found = pd.concat([by_axis, raised])
         yield found.assign(table=table.name, fitted_to=name, trainings=len(values.value), freedom=taken)
 
 

@@ -120,7 +120,7 @@ def against(table: Table, path: Path, fit: Fit) -> Iterator[dict[str, str | floa
             error = observed - (guess - guess.mean())
             yield {
                 "table": table.name, "networks": kind, "by": name, "count": len(asked),
-                "correlation": float(np.corrcoef(guess, observed)[0, 1]) if guess.std() > 1e-6 else np.nan,
+                "correlation": float(np.corrcoef(guess, observed)[0, 1]),
                 "error": error.std(), "observed": observed.std(),
                 "lacks": observed.max() - observed.iloc[int(guess.argmax())] if kind == "larger" else np.nan,
             }  # fmt: skip
