@@ -5,8 +5,8 @@
 For every search space (a name or a YAML file) the proxy's base is trained ``--seeds`` times, and the
 networks of the three single dimensions and the published direction at every doubling of ``--octaves``
 ``--grown`` times each; rows are written to ``results/reference/proxy-signal.csv``, where seeds that it has
-are not trained again (further ones at least two at a time), and what they say is printed. ``--summary`` prints the table as it stands and trains
-nothing.
+are not trained again (further ones at least two at a time), and what they say is printed. ``--summary``
+prints the table as it stands and trains nothing.
 ``--rates`` trains with so many times the space's learning rate too, and fits where the best rate lies.
 Costs are seconds of one core, from the processor time of some steps, wherever the trainings run
 (``--device``). Only the training and the validation part are seen.
