@@ -12,7 +12,7 @@ from scaler.cores import cores
 from scaler.cost.network_cost import cost
 from scaler.networks.spec import NetworkSpec
 from scaler.training.device import Device, keep_memory
-from scaler.training.optimiser import Descent
+from scaler.training.optimiser import optimiser
 from scaler.training.recipe import Recipe, training_flops
 from scaler.training.recorded import warmed_up
 from scaler.training.trainer import fresh, step
@@ -39,7 +39,7 @@ def steps(spec: NetworkSpec, recipe: Recipe, device: Device) -> Callable[[], Non
     """What does a whole training step, as the trainer does it, each time it is called."""
     keep_memory()
     network = device.place(fresh(spec, 0)).train()
-    descent = Descent(network, recipe)
+    descent = optimiser(network, recipe)
     shape = (recipe.batch_size, 3, spec.resolution, spec.resolution)
     images = torch.rand(shape, device=device.torch).to(memory_format=torch.channels_last)
     labels = torch.zeros(recipe.batch_size, dtype=torch.long, device=device.torch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -24,7 +24,8 @@ class Recipe:
         epochs: passes over the training images; the one-cycle schedule is laid out for all of them.
         images: training images used (drawn evenly from the classes); 0 is all there are.
         batch_size: images per step.
-        learning_rate: peak of the one-cycle schedule, for a batch of 128 (scaled linearly with the batch).
+        optimiser: ``sgd``, or ``muon``, whose steps are as long as the learning rate in layers of all sizes.
+        learning_rate: peak of the one-cycle schedule; SGD's is for a batch of 128 (scaled linearly with it).
         warmup: part of the steps before the peak.
         momentum: Nesterov momentum.
         weight_decay: on weights of convolutions and linear layers only.
@@ -39,6 +40,7 @@ class Recipe:
     epochs: Annotated[Whole, Field(ge=1, le=MOST_EPOCHS)] = 4
     images: _Images = 0
     batch_size: Annotated[Whole, Field(ge=1, le=LARGEST_BATCH)] = 64
+    optimiser: Literal["sgd", "muon"] = "sgd"
     learning_rate: Annotated[Number, Field(gt=0, le=1000)] = 0.4
     warmup: _Part = 0.25
     momentum: _Part = 0.9

@@ -6,7 +6,7 @@ import math
 
 from scaler.training.recipe import Recipe
 
-#: The batch size that ``Recipe.learning_rate`` is meant for.
+#: The batch size that SGD's ``Recipe.learning_rate`` is meant for.
 REFERENCE_BATCH = 128
 
 #: Epochs over which weights are averaged at the peak learning rate.
@@ -14,8 +14,9 @@ AVERAGED_EPOCHS = 1.0
 
 
 def peak(recipe: Recipe) -> float:
-    """The highest learning rate: the recipe's, scaled linearly with the batch (Goyal et al. 2017)."""
-    return recipe.learning_rate * recipe.batch_size / REFERENCE_BATCH
+    """The highest learning rate: the recipe's; SGD's grows linearly with the batch (Goyal et al. 2017)."""
+    scale = recipe.batch_size / REFERENCE_BATCH if recipe.optimiser == "sgd" else 1.0
+    return recipe.learning_rate * scale
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:

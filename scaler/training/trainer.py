@@ -25,7 +25,7 @@ from scaler.training.checkpoint import Checkpoint
 from scaler.training.device import Device, keep_memory
 from scaler.training.distributed import ALONE, Group
 from scaler.training.evaluation import judge, judged, measure_statistics, measured
-from scaler.training.optimiser import Descent
+from scaler.training.optimiser import Descent, optimiser
 from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds, training_flops
 from scaler.training.recorded import Recorded
 from scaler.training.schedule import averaging, learning_rate
@@ -173,7 +173,7 @@ class Training:
         self.network = device.place(fresh(self.spec, seeds.weights))
         self.averaged = copy.deepcopy(self.network)
         self.parallel = group.parallel(self.network, device)
-        self.optimiser = Descent(self.network, recipe)
+        self.optimiser = optimiser(self.network, recipe)
         part = data.part("train", self.spec.resolution)
         rows = subset(part.labels, recipe.images, derive(seeds.order, "subset"))
         normalise = normalisation(part)

@@ -64,6 +64,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("proxy.upsample", ("2", "text", "[true]")),
     ("recipe.flip", ("2", "text")),
     ("recipe.regularise", ("2", "text")),
+    ("recipe.optimiser", ("1", "adam", "[sgd]", "''")),
     ("rounding.depth", ("up", "1")),
     ("se.position", ("top", "1")),
     ("se.skip_last_stage", ("2", "text")),

@@ -104,13 +104,18 @@ def test_learns_what_can_be_learnt() -> None:
     assert last.loss < first.loss
 
 
-def test_fits_a_tiny_set_by_heart() -> None:
+@pytest.mark.parametrize(
+    "recipe",
+    [Recipe(learning_rate=1.6), Recipe(optimiser="muon", learning_rate=0.1, momentum=0.6)],
+    ids=lambda recipe: recipe.optimiser,
+)
+def test_fits_a_tiny_set_by_heart(recipe: Recipe) -> None:
     """Labels without any meaning: only a network that is really trained can know them."""
     random = np.random.default_rng(0)
     part = Part(random.integers(0, 256, (16, 8, 8, 3), dtype=np.uint8), np.arange(16) % 4)
     sizes: dict[PartName, int] = {"train": 16, "validation": 16, "test": 16}
     data = DataSet("noise", tuple("abcd"), sizes, 8, "noise", (), lambda name, resolution: part)
-    recipe = Recipe(epochs=30, batch_size=8, learning_rate=1.6, flip=False, shift=0, label_smoothing=0)
+    recipe = dataclasses.replace(recipe, epochs=30, batch_size=8, flip=False, shift=0, label_smoothing=0)
     (last,) = run(recipe, stops=(30,), data=data)
     assert last.accuracy == 1.0
 

@@ -32,13 +32,20 @@ def proxy_facts(run: Run) -> Iterator[tuple[str, str]]:
     )
     yield (
         "trained by",
-        f"SGD, one cycle to a learning rate of {recipe.get('learning_rate')} (batch of 128), batches of "
+        f"{_optimiser(recipe)}, batches of "
         f"{recipe.get('batch_size')}, label smoothing {recipe.get('label_smoothing')}, weight decay "
         f"{recipe.get('weight_decay')}, {'mirrored, ' if recipe.get('flip') else ''}shifted up to "
         f"{recipe.get('shift', 0):.0%}",
     )
     yield "seeds", f"{space.get('seeds')} for a network at the most"
     yield "FLOPs", f"counted by fvcore, one multiply-add is 1; equal within {space.get('tolerance', 0):.0%}"
+
+
+def _optimiser(recipe: dict[str, Any]) -> str:
+    """Runs older than the choice are SGD's."""
+    muon = recipe.get("optimiser") == "muon"
+    name, batch = ("Muon", "") if muon else ("SGD", " (batch of 128)")
+    return f"{name}, one cycle to a learning rate of {recipe.get('learning_rate')}{batch}"
 
 
 def limits(run: Run, seeds: pd.Series, *, scaling: bool) -> Iterator[str]:
