@@ -24,7 +24,7 @@ from scaler.scaling.budget import check_ratio, parse_budget, parse_count
 from scaler.scaling.rounding import COARSEST, Rounding
 from scaler.search.spaces_directory import space_files
 from scaler.search.strategies.registry import parse_strategy
-from scaler.training.recipe import MOST_EPOCHS, Recipe
+from scaler.training.recipe import LARGEST_MUON_RATE, MOST_EPOCHS, Recipe
 from scaler.yaml_files import read_model, told
 
 #: Points of a rectangular grid; each is a network to realise and to count, twice.
@@ -180,6 +180,16 @@ class Space(_Checked):
     seeds: Annotated[Whole, Field(ge=1, le=100)] = 3
     strategy: str = "law"
     up_to: Annotated[Number, Field(gt=0, le=1_000_000)] = 16.0
+
+    @field_validator("recipe")
+    @classmethod
+    def _rate(cls, recipe: Recipe) -> Recipe:
+        if recipe.optimiser == "muon" and recipe.learning_rate > LARGEST_MUON_RATE:
+            raise ValueError(
+                f"learning_rate is {recipe.learning_rate:g}, and at most {LARGEST_MUON_RATE:g} with "
+                "`optimiser: muon`: give one such as 0.03"
+            )
+        return recipe
 
     @field_validator("rungs")
     @classmethod

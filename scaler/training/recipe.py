@@ -11,6 +11,8 @@ from scaler.checked import Number, Whole
 
 #: Bounds that no training on one machine comes near to.
 MOST_EPOCHS, MOST_IMAGES, LARGEST_BATCH = 10_000, 1_000_000_000, 16_384
+#: Muon's steps are as long as its rate: ten times the usual .03 leave nothing of a layer's weights.
+LARGEST_MUON_RATE = 0.3
 
 _Part = Annotated[Number, Field(ge=0, lt=1)]
 _Images = Annotated[Whole, Field(ge=0, le=MOST_IMAGES)]

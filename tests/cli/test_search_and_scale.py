@@ -360,6 +360,8 @@ def test_wrong_use_ends_in_one_sentence(
         ("seeds: 2", "seeds: two", "line 9, key 'seeds'"),
         ("rungs: [1, 2]", "rungs: [2, 1]", "rungs must be ascending"),
         ("rungs: [1, 2]", "rungs: [1, 3]", "make them equal"),
+        ("batch_size: 64", "batch_size: 64, optimiser: muon", "learning_rate is 0.4, and at most 0.3"),
+        ("batch_size: 64", "batch_size: 64, optimiser: adam", "'sgd' or 'muon'"),
         ("about: a test", "about: [", "line"),
         ("strategy: halving", "stratgy: halving", "did you mean 'strategy'?"),
     ],
