@@ -25,8 +25,8 @@ OTHERS = 0.6
 #: singular values near one, between .7 and 1.2, in few steps (Jordan et al. 2024,
 #: kellerjordan.github.io/posts/muon).
 _NEWTON_SCHULZ, _COEFFICIENTS = 5, (3.4445, -4.7750, 2.0315)
-#: Momenta shorter than this move their parameters the less the shorter they are: units that are dead for good,
-#: and shifts that a later norm takes away, whose gradient is rounding alone, stand still.
+#: Momenta shorter than this move their parameters the less the shorter they are: dead units, and shifts that
+#: a later norm takes away, whose gradient is rounding alone, stand still.
 _SHORTEST = 1e-8
 
 
