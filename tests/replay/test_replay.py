@@ -21,7 +21,7 @@ from scaler.replay.simulator import simulator_of
 from scaler.replay.table import frame_of, observations, read_table, write_table
 from scaler.report.answers.replay import reference_text
 from scaler.report.answers.search import warning
-from scaler.search.inference.rank_correlation import rank_correlation
+from scaler.search.inference.rank_correlation import RankCorrelation, rank_correlation
 from scaler.search.strategies.knowledge_gradient import KnowledgeGradient
 from scaler.search.strategies.racing import Racing
 from scaler.search.strategies.registry import STRATEGIES, strategy
@@ -247,10 +247,21 @@ def test_a_warning_where_the_proxy_cannot_rank() -> None:
     blind.accuracy[:, :, 0] = np.random.default_rng(0).uniform(size=(15, 4))
     said = warning(rank_correlation(observations(blind)))
     assert said is not None
-    assert "after 1 epochs" in said
+    assert "The proxy cannot rank: after 1 epoch the order" in said
     good, _ = make_table(EDGE, 0.1, bias=0.1, seed=0)
     assert warning(rank_correlation(observations(good))) is None
     assert rank_correlation([]) == ()
+
+
+def test_few_candidates_do_not_say_whether_the_proxy_ranks() -> None:
+    """The order of four in another is chance either way: no word against the proxy."""
+    few = RankCorrelation(3, 4, 0.8, (-1.0, 1.0), 0.67, (-1.0, 1.0), paired=True)
+    said = warning([few])
+    assert said is not None
+    assert "cannot rank" not in said
+    assert "so few candidates do not say: 4, Spearman 0.80" in said
+    wrong = dataclasses.replace(few, epochs=1, spearman=-0.2, spearman_interval=(-0.6, 0.3))
+    assert "cannot rank: after 1, 3 epochs" in str(warning([wrong, few]))
 
 
 def test_shares_of_six_digits_need_not_sum_to_one_exactly(path: Path) -> None:

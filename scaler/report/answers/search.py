@@ -18,6 +18,9 @@ from scaler.search.result import SearchResult
 from scaler.search.session import Session
 from scaler.search.workload import training_images, validation_images
 
+#: A correlation with which early epochs rank well; an interval that reaches it leaves open whether they do.
+_AGREES = 0.8
+
 #: The terminal's table of results, best first.
 RESULT_COLUMNS = (
     Column("network", "candidate", str, lambda row: str(row["network"])),
@@ -244,13 +247,20 @@ def warning(correlations: Sequence[RankCorrelation]) -> str | None:
     blind = [c for c in correlations if not c.spearman_interval[0] > 0]
     if not blind:
         return None
-    listed = ", ".join(str(c.epochs) for c in blind)
-    worst = min(blind, key=lambda c: c.spearman)
+    worst = min(blind, key=lambda c: c.spearman_interval[1])
+    low, high = worst.spearman_interval
+    after = (
+        f"after {', '.join(str(c.epochs) for c in blind)} {'epoch' if blind[-1].epochs == 1 else 'epochs'}"
+    )
+    if high >= _AGREES:
+        return (
+            f"Whether the order {after} is that of full trainings, so few candidates do not say: "
+            f"{worst.candidates}, Spearman {worst.spearman:.2f}, 95 % interval {low:.2f} to {high:.2f}."
+        )
     return (
-        f"The proxy cannot rank: after {listed} epochs the order of the candidates may have nothing to do "
+        f"The proxy cannot rank: {after} the order of the candidates may have nothing to do "
         f"with that of full trainings (Spearman {worst.spearman:.2f}, 95 % interval "
-        f"{worst.spearman_interval[0]:.2f} to {worst.spearman_interval[1]:.2f}); train longer, on more "
-        "images, or with more seeds."
+        f"{low:.2f} to {high:.2f}); train longer, on more images, or with more seeds."
     )
 
 
