@@ -247,11 +247,10 @@ def warning(correlations: Sequence[RankCorrelation]) -> str | None:
     blind = [c for c in correlations if not c.spearman_interval[0] > 0]
     if not blind:
         return None
-    worst = min(blind, key=lambda c: c.spearman_interval[1])
+    worst = min(blind, key=lambda c: c.spearman)
     low, high = worst.spearman_interval
-    after = (
-        f"after {', '.join(str(c.epochs) for c in blind)} {'epoch' if blind[-1].epochs == 1 else 'epochs'}"
-    )
+    listed = ", ".join(str(c.epochs) for c in blind)
+    after = f"after {listed} {'epoch' if listed == '1' else 'epochs'}"
     if high >= _AGREES:
         return (
             f"Whether the order {after} is that of full trainings, so few candidates do not say: "
