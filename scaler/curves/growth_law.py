@@ -20,7 +20,7 @@ CONFIDENCE = 0.95
 #: well inside (Hestness et al. 2017, arXiv 1712.00409; Rosenfeld et al. 2020, arXiv 1909.12673).
 _EXPONENTS = np.geomspace(0.03, 2.0, 40)
 #: Variance of a network's own part (rounding, odd sizes of small maps), against that of a training. About the
-#: laws of ten policies in results/reference networks scatter by 1.15 points^2, of which their seeds are 0.6.
+#: laws of ten policies of earlier runs networks scatter by 1.15 points^2, of which their seeds are 0.6.
 OWN = 0.5
 
 
