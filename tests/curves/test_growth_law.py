@@ -82,7 +82,8 @@ def test_the_largest_networks_of_real_runs_are_predicted() -> None:
     within = sum(one.within for one in found)
     # No fewer than luck may leave of bounds that hold 95 %.
     assert stats.binom.cdf(within, len(found), 0.95) > 0.001
-    assert max(one.high - one.low for one in found) < 0.2
+    # Bounds that say something; those of few images, where seeds scatter by four points, are twice as wide.
+    assert np.median([one.high - one.low for one in found]) < 0.1
 
 
 def a_scaling(folder: Path, last: float) -> None:
