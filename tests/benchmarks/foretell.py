@@ -110,6 +110,8 @@ def against(table: Table, path: Path, fit: Fit) -> Iterator[dict[str, str | floa
     known = networks(path, "off", first=True)
     for kind in ("box", "larger"):
         asked = networks(path, kind, first=kind == "box")
+        if asked.empty:
+            continue
         guesses = {"law": foretold(fit, asked)["foretold"].to_numpy()}
         for name, features in LEAST_SQUARES.items():
             a, b = (features(part[OCTAVES].to_numpy(dtype=float)) for part in (known, asked))
@@ -136,7 +138,7 @@ def main(paths: Sequence[Path]) -> None:
             fit = fit_law(octaves_of(table.experiment), values_of(some), table.experiment.rungs)
             trainings = len({(o.candidate, o.seed_index) for o in some})
             rows.append(directions(table, path, name, fit, trainings))
-            if name in (ONCE, ALL):
+            if name in (ONCE, ALL) and not networks(path, "box", first=True).empty:
                 boxes.append(box(table, path, name, fit))
             if name == ONCE:
                 beside += against(table, path, fit)
