@@ -115,7 +115,8 @@ def _print_fidelity(printed: Output, tables: list[Table]) -> None:
     from scaler.search.inference.rank_correlation import rank_correlation
 
     for one in tables:
-        found = rank_correlation(observations(one))
+        candidates = [o for o in observations(one) if o.candidate < len(one.experiment.shares)]
+        found = rank_correlation(candidates)
         for row in found:
             printed.note(f"{one.name}: epoch {row.epochs} against the last: {correlation_text(row)}")
         if sentence := warning(found):
