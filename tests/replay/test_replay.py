@@ -322,6 +322,15 @@ def test_the_command(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "larger" not in shown  # the table holds no larger size
 
 
+def test_the_command_ranks_candidates_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """In this table networks off the budget were trained as often as candidates: once."""
+    table = Path(__file__).parents[2] / "results" / "reference" / "tables" / "effnet-b0-fractals-muon.csv"
+    with pytest.raises(SystemExit):
+        main(["replay", str(table), "--strategy", "random@0.1", "--replays", "1"])
+    assert "epoch 3 against the last" in (said := capsys.readouterr().err)
+    assert "over 16 candidates" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
