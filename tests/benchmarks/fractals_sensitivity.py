@@ -28,7 +28,7 @@ from scaler.training.recipe import TrainingSeeds
 from scaler.training.trainer import train
 
 TARGET = Path("results/reference/fractals-sensitivity.csv")
-SPACE = "quick"
+SPACE = "results/reference/proxies/sgd.yaml"
 VARIANTS = {
     "resolution x2": Multipliers(1, 1, 2),
     "width x2": Multipliers(1, 2, 1),
