@@ -1,7 +1,7 @@
 """How much depth, width and resolution change the accuracy on the default data, against the seeds' scatter.
 
 ``python -m tests.benchmarks.fractals_sensitivity`` trains the proxy of the default search and the same
-network at twice its depth, width or resolution, 4 seeds each, with the default search's recipe, and writes
+network at twice its depth, width or resolution, 4 seeds each, by SGD, the default before Muon, and writes
 ``results/reference/fractals-sensitivity.csv``. Accuracy and loss are of the validation part. About half
 an hour on 2 cores; ``--seeds N`` and ``--jobs N`` make it shorter.
 """
