@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from scaler.search.space import Space
 
-#: What a strategy spends is cut to no fewer full trainings of candidates than this.
+#: Images are cut to no fewer than this, and than this of each class.
 FEWEST_IMAGES, FEWEST_OF_A_CLASS = 500, 32
 #: What a strategy spends is cut to no fewer trainings at the budget than this.
 FEWEST_TRAININGS = 4
@@ -41,7 +41,7 @@ def fit_images(
     share = wanted / seconds
     current = min(space.recipe.images or available, available)
     least = min(least, current)
-    images = min(int(current * share), available)
+    images = _whole_batches(min(int(current * share), available), available, space.recipe.batch_size)
     if images >= least:
         return space.override(recipe=_recipe(space, images))
     left = images / least
@@ -49,6 +49,11 @@ def fit_images(
     kept = max(1, round(len(space.rungs) * min(1.0, left * space.seeds / seeds)))
     rungs = space.rungs[:kept]
     return space.override(recipe={**_recipe(space, least), "epochs": rungs[-1]}, seeds=seeds, rungs=rungs)
+
+
+def _whole_batches(images: int, available: int, batch: int) -> int:
+    """As many of some images as an epoch sees: it leaves a last, smaller batch out, unless it is the only one."""
+    return images if images in (available, images % batch) else images - images % batch
 
 
 def _fewer_trainings(space: Space, share: float, candidates: int) -> tuple[Space, float]:

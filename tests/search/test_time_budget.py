@@ -36,6 +36,13 @@ def test_more_time_goes_to_trainings_and_then_to_the_images_there_are() -> None:
     assert fitted(QUICK, 100, available=4000).recipe.images == 4000
 
 
+@pytest.mark.parametrize("share", [0.31, 0.47, 0.83, 1.27])
+def test_images_are_those_that_an_epoch_sees(share: float) -> None:
+    images = fitted(EXHAUSTIVE, share).recipe.images
+    assert images % QUICK.recipe.batch_size == 0
+    assert 0 <= QUICK.recipe.images * share - images < QUICK.recipe.batch_size
+
+
 def test_a_strategy_without_a_fraction_takes_images_first() -> None:
     half = fitted(EXHAUSTIVE, 0.5)
     assert half.recipe.images == QUICK.recipe.images // 2
