@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 RUN_FILE = "run.yaml"
 
 #: Of a run's configuration and files; one that is not finished goes on under its own only.
-SCHEMA = 2
+SCHEMA = 3
 
 #: Bytes of a run's name; with what is added for files beside it, a folder's name.
 LONGEST_NAME = 120

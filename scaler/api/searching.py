@@ -111,9 +111,9 @@ def _space(space: str | Path | None) -> Space:
 
 def _prepared(asked: Space, settings: Settings, results: Path, name: str | None) -> Session:
     """The search with its candidates, data and plan."""
-    from scaler.search.session import fitted_before, prepare
+    from scaler.search.session import earlier, prepare
 
-    return prepare(asked, settings, fitted_before(results, name, asked, settings))
+    return prepare(asked, settings, earlier(results, name, asked, settings))
 
 
 def _tell(output: Output, session: Session) -> None:
@@ -149,8 +149,8 @@ def _run(
     ) as run:
         output.note(f"Run         {run.path}" + (" (goes on where it was)" if unfinished else ""))
         result = _train(output, session, run, storage, keep_weights=keep_weights)
-        drop_checkpoints(run)
         run.finish()
+        drop_checkpoints(run)
     return result
 
 

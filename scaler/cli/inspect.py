@@ -327,11 +327,11 @@ def _title(subject: Subject, asked: Asked) -> str:
 
 def _trained(asked: Asked) -> str:
     """How the networks came to their weights, in a sentence."""
-    from scaler.inspect.subjects import run_space
     from scaler.report.inside.sentences import trained_line
+    from scaler.search.workload import space_of
 
     if asked.run is not None:
-        return trained_line(run_space(asked.run))
+        return trained_line(space_of(asked.run))
     return f"Weights of {asked.weights.name}." if asked.weights else ""
 
 

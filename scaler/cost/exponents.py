@@ -71,6 +71,8 @@ def measure(spec: NetworkSpec, rounding: Rounding = FINE, *, budget: float = 2.0
 
 def _fit(spec: NetworkSpec, axis: Axis, rounding: Rounding, budget: float) -> Exponent:
     points = sorted(set(_points(spec, axis, rounding, budget)))
+    if not points and budget < 1:  # one block a stage cannot become fewer: how it grows has to do
+        points = sorted(set(_points(spec, axis, rounding, 1 / budget)))
     square = sum(x * x for x, _ in points)
     slope = sum(x * y for x, y in points) / square
     residual = sum((y - slope * x) ** 2 for x, y in points)

@@ -22,7 +22,7 @@ from scaler.growth.scale_up import ScaleUp
 from scaler.growth.specs import FOLDER
 from scaler.networks.build import Network, build
 from scaler.networks.spec import NetworkSpec
-from scaler.networks.yaml_spec import read, write
+from scaler.networks.spec_files import read, text_of
 from scaler.runs import Run, load_run
 from scaler.search.session import Session
 from scaler.search.workload import Workload
@@ -100,6 +100,7 @@ def _keep(
 ) -> None:
     """Write networks, and weights where there was a training; images are normalised at ``resolution``."""
     from scaler.data.batches import normalisation
+    from scaler.training.checkpoint import load_if_whole
     from scaler.training.trainer import prepared, trained
 
     recipe, data = work.space.recipe, work.data
@@ -108,14 +109,20 @@ def _keep(
     preprocessing = Preprocessing(data.classes, mean, std)
     run.write_json(f"{FOLDER}/{PREPROCESSING}", asdict(preprocessing))
     for kept in networks:
-        run.write_text(f"{FOLDER}/{kept.name}.yaml", write(kept.native))
+        run.write_text(f"{FOLDER}/{kept.name}.yaml", text_of(kept.native))
         weights = run.file(f"{FOLDER}/{kept.name}-proxy.safetensors")
         # A run that is done has dropped its checkpoints; its weights are there already.
         if training is None or weights.is_file():
             continue
+        checkpoint = training.checkpoint(TrialSpec(kept.training, 0, 0))
+        if load_if_whole(checkpoint) is None:
+            raise UserError(
+                f"the weights of {kept.name} are gone: {checkpoint} was removed when the run was done, or is "
+                "damaged; train again under another --name to keep them"
+            )
         spec = prepared(kept.proxy, recipe, data)
-        run.write_text(f"{FOLDER}/{kept.name}-proxy.yaml", write(spec))
-        network = trained(spec, recipe, data, training.checkpoint(TrialSpec(kept.training, 0, 0)))
+        run.write_text(f"{FOLDER}/{kept.name}-proxy.yaml", text_of(spec))
+        network = trained(spec, recipe, data, checkpoint)
         save_weights(network, preprocessing, weights)
 
 

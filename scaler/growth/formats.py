@@ -16,6 +16,7 @@ from scaler.errors import MachineError, UserError
 from scaler.files import replacing, write_bytes
 from scaler.growth.package import Packaged, Preprocessing, load_weights, save_weights
 from scaler.networks.build import Network
+from scaler.networks.spec_files import text_of
 from scaler.networks.yaml_spec import write
 
 #: Largest difference from the module, of the largest score or of 1.
@@ -64,7 +65,7 @@ def to_onnx(network: Network, preprocessing: Preprocessing, file: Path) -> Expor
             dynamic_shapes=shapes, dynamo=True, external_data=False, verbose=False, optimize=True,
         )  # fmt: skip
         model = onnx.load(beside)
-        entries = {"labels": json.dumps(preprocessing.labels), "spec": write(network.spec)}
+        entries = {"labels": json.dumps(preprocessing.labels), "spec": text_of(network.spec)}
         onnx.helper.set_model_props(model, entries)
         onnx.save(model, beside)
         options = onnxruntime.SessionOptions()
@@ -87,7 +88,7 @@ def to_pt2(network: Network, preprocessing: Preprocessing, file: Path) -> Export
     with replacing(file) as beside, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.export.export(module, (example,), dynamic_shapes=shapes)
-        extra = {"labels.json": json.dumps(preprocessing.labels), "spec.yaml": write(network.spec)}
+        extra = {"labels.json": json.dumps(preprocessing.labels), "spec.yaml": text_of(network.spec)}
         torch.export.save(program, beside, extra_files=extra)
         again = torch.export.load(beside).module()
         difference = _checked(module, again, file)
@@ -102,7 +103,9 @@ def to_safetensors(network: Network, preprocessing: Preprocessing, file: Path) -
     """
     save_weights(network, preprocessing, file)
     module, _ = _module(network, preprocessing)
-    difference = _checked(module, Packaged(*load_weights(file)).eval(), file)
+    difference = _checked(
+        module, Packaged(*load_weights(file, None if network.spec.stages else network.spec)).eval(), file
+    )
     return Exported(file, difference, _SAFETENSORS.substitute(file=file.name))
 
 

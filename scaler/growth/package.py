@@ -15,7 +15,8 @@ from scaler.errors import UserError
 from scaler.files import replacing
 from scaler.networks.build import Network, build
 from scaler.networks.spec import NetworkSpec
-from scaler.networks.yaml_spec import parse, write
+from scaler.networks.spec_files import is_call, text_of
+from scaler.networks.yaml_spec import parse
 
 Channels = tuple[float, float, float]
 
@@ -61,7 +62,7 @@ def save_weights(network: Network, preprocessing: Preprocessing, file: Path) -> 
     """
     metadata = {
         "format": "pt",
-        "spec": write(network.spec),
+        "spec": text_of(network.spec),
         "labels": json.dumps(preprocessing.labels),
         "mean": json.dumps(preprocessing.mean),
         "std": json.dumps(preprocessing.std),
@@ -87,7 +88,7 @@ def load_weights(file: Path, spec: NetworkSpec | None = None) -> tuple[Network, 
         preprocessing = Preprocessing(
             *(tuple(json.loads(metadata[key])) for key in ("labels", "mean", "std"))
         )
-        network = build(spec or parse(metadata["spec"], str(file)))
+        network = build(spec or _own_spec(metadata["spec"], file))
         network.load_state_dict(load_file(file))
     except FileNotFoundError:
         raise UserError(f"there is no {file}: was the network trained?") from None
@@ -96,3 +97,13 @@ def load_weights(file: Path, spec: NetworkSpec | None = None) -> tuple[Network, 
         raise UserError(f"{file} holds no weights that Scaler wrote: {reason}") from error
     network.eval()
     return network, preprocessing
+
+
+def _own_spec(text: str, file: Path) -> NetworkSpec:
+    """The spec in a file of weights, which must not decide which code runs."""
+    if is_call(text):
+        raise UserError(
+            f"{file} is of a network that only its own code makes: load it from its run, "
+            "as load(RUN, phi, proxy=True)"
+        )
+    return parse(text, str(file))

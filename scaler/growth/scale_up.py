@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from scaler.errors import UserError
 from scaler.execution.protocol import Experiment, Observation
 from scaler.growth.ladder import GrownNetwork, Missing, Rungs, ladder, phi_for
 from scaler.growth.origin import Origin
 from scaler.growth.policies import SINGLE
 from scaler.growth.time_budget import fitting, timed
 from scaler.networks.spec import NetworkSpec
-from scaler.runs import all_runs
+from scaler.runs import RUN_FILE
 from scaler.scaling.shares import Shares
 from scaler.search.candidates.proxy_base import bases
 from scaler.search.candidates.realise import Scalable
@@ -26,7 +26,7 @@ from scaler.search.result import Policy
 from scaler.search.space import Space
 from scaler.search.strategies.exhaustive import Exhaustive
 from scaler.search.time_budget import fit_images
-from scaler.search.workload import Settings, Workload, workload
+from scaler.search.workload import Settings, Workload, earlier_run, space_of, workload
 from scaler.training.recipe import training_flops
 
 #: Seconds that a scaling takes where nobody says what is compared, or how long it may take.
@@ -90,6 +90,7 @@ class ScaleUp:
             "space": self.work.space.model_dump(mode="json"),
             "networks": [[network.policy, network.phi] for network in self.networks],
             "data_fingerprint": self.work.data.fingerprint,
+            "networks_fingerprint": self.work.networks_fingerprint,
         }
 
     def attributes(self) -> list[Mapping[str, Any]]:
@@ -134,14 +135,14 @@ def fitted_before(
 
     A second look at the machine would fit other networks, and the interrupted run could not go on.
     """
-    same = json.loads(json.dumps(question(origin, asked, settings)))
-    for run in reversed(all_runs(results, "scale")):
-        named = run.name == name if name else not run.finished
-        known = run.configuration
-        if named and run.current and {key: known.get(key) for key in same} == same:
-            networks = frozenset((str(policy), float(phi)) for policy, phi in known["networks"])
-            return Fitted(networks, Space.model_validate(known["space"]))
-    return None
+    run = earlier_run(results, "scale", name, question(origin, asked, settings))
+    if run is None:
+        return None
+    try:
+        networks = frozenset((str(policy), float(phi)) for policy, phi in run.configuration["networks"])
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{run.path / RUN_FILE} is damaged: put back a copy, or remove the run") from None
+    return Fitted(networks, space_of(run))
 
 
 def prepare_scale(origin: Origin, settings: Settings, asked: Asked, fitted: Fitted | None = None) -> ScaleUp:

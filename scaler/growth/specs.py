@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from scaler.errors import UserError
 from scaler.networks.spec import NetworkSpec
-from scaler.networks.yaml_spec import read
+from scaler.networks.spec_files import read
 from scaler.runs import Run
 from scaler.search.candidates.proxy_base import bases
 from scaler.search.result import read_result

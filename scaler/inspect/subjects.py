@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from torch import Tensor
 
 from scaler.data.batches import Normalisation, normalisation
@@ -22,10 +21,10 @@ from scaler.growth.specs import FOLDER
 from scaler.networks.build import Network, build
 from scaler.networks.registry import base
 from scaler.networks.spec import NetworkSpec
+from scaler.networks.spec_files import read
 from scaler.networks.weights import load_weights
-from scaler.networks.yaml_spec import read
 from scaler.runs import Run
-from scaler.search.space import Space
+from scaler.search.workload import space_of
 from scaler.training.recipe import Recipe
 
 #: Mean and deviation of ImageNet's images, by which torchvision and most of timm prepare theirs, in bytes.
@@ -142,20 +141,6 @@ def _subject(run: Run, policy: str, phi: float) -> Subject:
     return Subject(policy, network, read(run.path / FOLDER / f"{name}.yaml"))
 
 
-def run_space(run: Run) -> Space:
-    """What a run was trained with.
-
-    Raises:
-        UserError: another version of Scaler wrote it.
-    """
-    try:
-        return Space.model_validate(run.configuration.get("space"))
-    except ValidationError:
-        raise UserError(
-            f"{run.path} was made by another version of Scaler: its run.yaml is not read"
-        ) from None
-
-
 def run_data(
     run: Run, subjects: Sequence[Subject], *, root: Path | None = None, skip_unreadable: bool = False
 ) -> DataSet:
@@ -164,7 +149,7 @@ def run_data(
     Raises:
         UserError: they cannot be read, or they are others than those of the run.
     """
-    space = run_space(run)
+    space = space_of(run)
     largest = max(subject.resolution for subject in subjects)
     data = DataRequest(space.data, root, largest, space.proxy.upsample, skip_unreadable).load()
     if data.fingerprint != run.configuration.get("data_fingerprint"):
@@ -256,4 +241,4 @@ class Asked:
         """
         if self.run is None:
             raise UserError("--retrain trains the proxy of a run again: name a run of `scaler scale`")
-        return run_space(self.run).recipe
+        return space_of(self.run).recipe

@@ -13,8 +13,10 @@ torch before a network is built.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import importlib.util
+import inspect
 import reprlib
 import sys
 from collections.abc import Callable, Hashable, Iterator
@@ -49,12 +51,15 @@ class PythonNetwork(NetworkSpec):
         depth_multiplier: given to the function.
         width_multiplier: given to the function.
         regularised: keep the network's dropout.
+        source: fingerprint of the code, so that trainings of one network are not mixed with another's;
+            empty where it does not matter.
     """
 
     target: str = ""
     depth_multiplier: float = 1.0
     width_multiplier: float = 1.0
     regularised: bool = True
+    source: str = ""
 
     def without_regularisation(self) -> PythonNetwork:
         """The same with all dropout layers at rate 0; what else the code does is its own affair."""
@@ -91,6 +96,7 @@ def python_network(name: str) -> PythonNetwork:
         head=Head(),
         resolution=resolution,
         target=target,
+        source=_source(target),
     )
 
 
@@ -165,10 +171,13 @@ def construct(spec: PythonNetwork) -> nn.Module:
 
 def _called(spec: PythonNetwork) -> nn.Module:
     """What the function returns, not yet tried on images."""
+    import torch
     from torch import nn
     from torch.nn.parameter import is_lazy
 
     function = _function(spec.target)
+    if spec.source not in ("", _source(spec.target)):
+        raise UserError(f"the code of {spec.target} is not what it was when the work began; put it back")
     with _guarded(f"{_call(spec)} failed"):
         network = function(
             depth=spec.depth_multiplier,
@@ -179,7 +188,8 @@ def _called(spec: PythonNetwork) -> nn.Module:
     if not isinstance(network, nn.Module):
         raise UserError(f"{_call(spec)} must return a torch.nn.Module, not {type(network).__name__}")
     for name, parameter in network.named_parameters():
-        if is_lazy(parameter) or parameter.is_meta:
+        # Who only counts memory builds on the meta device, where all parameters are.
+        if is_lazy(parameter) or (parameter.is_meta and torch.get_default_device().type != "meta"):
             kind = "lazy" if is_lazy(parameter) else "on the meta device"
             raise UserError(
                 f"{_call(spec)}: its parameter {name} is {kind}; give every layer its size and values"
@@ -231,12 +241,24 @@ def _brief(error: BaseException) -> str:
 
 def _function(target: str) -> Callable[..., Any]:
     place, _, name = target.rpartition(":")
-    module = _file_module(place) if place.endswith(".py") else _named_module(place)
-    function = getattr(module, name, None)
+    function = getattr(_module(place), name, None)
     if not callable(function):
         raise UserError(f"there is no function {name!r} in {place}")
     found: Callable[..., Any] = function
     return found
+
+
+def _module(place: str) -> Any:
+    return _file_module(place) if place.endswith(".py") else _named_module(place)
+
+
+@lru_cache(maxsize=64)
+def _source(target: str) -> str:
+    """Fingerprint of the file or the module that the function stands in; empty where none can be read."""
+    try:
+        return hashlib.sha256(inspect.getsource(_module(target.rpartition(":")[0])).encode()).hexdigest()
+    except (OSError, TypeError):  # of compiled code
+        return ""
 
 
 def _named_module(place: str) -> Any:

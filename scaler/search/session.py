@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from scaler.cost.network_cost import cost
-from scaler.errors import MachineError
+from scaler.errors import MachineError, UserError
 from scaler.execution.plan import SIMULATED_DEVIATION
 from scaler.networks.spec import NetworkSpec
-from scaler.runs import all_runs
+from scaler.runs import RUN_FILE
 from scaler.search.candidates.candidate import Candidate
 from scaler.search.candidates.grid import fixed_points
-from scaler.search.candidates.limits import within
+from scaler.search.candidates.limits import beyond_limits, within
 from scaler.search.candidates.off_budget import OffBudget, off_budget
 from scaler.search.candidates.problem import Problem, experiment, pose
 from scaler.search.inference.decision import fit_experiment
@@ -28,7 +27,11 @@ from scaler.search.space import Space
 from scaler.search.strategies.law import LawOfGrowth
 from scaler.search.strategies.registry import parse_strategy
 from scaler.search.time_budget import fit_time
-from scaler.search.workload import Settings, Workload, workload
+from scaler.search.workload import Settings, Workload, earlier_run, space_of, workload
+
+#: Trainings of the base that a law may cost, where nobody says which part of exhaustive search's: as much as
+#: five networks of twice its FLOPs. Fewer hardly tell one axis from another.
+LEAST_TRAININGS = 10.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Session:
     Attributes:
         asked: the space as the user gave it; ``work.space`` is the one searched, fitted to the time budget.
         problem: base, proxy and candidates.
+        beyond: candidates left out for their limits, with the reasons.
         off_budget: networks that are trained only for what they tell.
         work: the trainings; its networks are the candidates' proxies and then those.
         resolution: how well the plan will tell what a doubling of FLOPs buys on an axis at the base: half the
@@ -46,6 +50,7 @@ class Session:
 
     asked: Space
     problem: Problem
+    beyond: Mapping[str, str]
     off_budget: tuple[OffBudget, ...]
     work: Workload
     resolution: float
@@ -62,6 +67,8 @@ class Session:
             **question(self.asked, self.work.settings),
             "space": self.space.model_dump(mode="json"),
             "data_fingerprint": self.work.data.fingerprint,
+            "networks_fingerprint": self.work.networks_fingerprint,
+            "beyond_limits": dict(self.beyond),
         }
 
     def attributes(self) -> list[Mapping[str, Any]]:
@@ -90,42 +97,58 @@ def question(asked: Space, settings: Settings) -> dict[str, Any]:
     }
 
 
-def fitted_before(results: Path, name: str | None, asked: Space, settings: Settings) -> Space | None:
-    """The space that an unfinished run of the same question was fitted to, or the run of this name.
+@dataclass(frozen=True)
+class Earlier:
+    """What an interrupted search settled by a look at the machine; a second look might settle it otherwise.
 
-    A time budget is fitted once: a second look at the machine would give another space, and the
-    interrupted search could not go on.
+    Attributes:
+        space: what was asked, fitted to the time budget.
+        beyond: candidates that were left out for their limits, with the reasons.
     """
-    same = json.loads(json.dumps(question(asked, settings)))
-    for run in reversed(all_runs(results, "search")):
-        named = run.name == name if name else not run.finished
-        if named and run.current and {key: run.configuration.get(key) for key in same} == same:
-            return Space.model_validate(run.configuration["space"])
-    return None
+
+    space: Space
+    beyond: Mapping[str, str]
 
 
-def prepare(asked: Space, settings: Settings, fitted: Space | None = None) -> Session:
+def earlier(results: Path, name: str | None, asked: Space, settings: Settings) -> Earlier | None:
+    """Of an unfinished run of the same question, or the run of this name.
+
+    Raises:
+        UserError: its file is damaged.
+    """
+    run = earlier_run(results, "search", name, question(asked, settings))
+    if run is None:
+        return None
+    beyond = run.configuration.get("beyond_limits")
+    if not isinstance(beyond, Mapping):
+        raise UserError(f"{run.path / RUN_FILE} is damaged: put back a copy, or remove the run")
+    return Earlier(space_of(run), beyond)
+
+
+def prepare(asked: Space, settings: Settings, before: Earlier | None = None) -> Session:
     """Realise and count the candidates, load the data, and plan the trainings.
 
     Args:
         asked: what is to be searched.
         settings: the user's.
-        fitted: what ``asked`` was fitted to in an earlier session, if it was.
+        before: of an earlier session that goes on, if one does.
 
     Raises:
         UserError: base, data, budget or grid are wrong, or images are too small for a candidate.
     """
-    space = fitted or asked
+    space = before.space if before else asked
     data = settings.request(space).load()
     problem = pose(space, len(data.classes))
-    problem = replace(problem, candidates=within(problem.candidates, space.limits, settings.device))
+    beyond = before.beyond if before else beyond_limits(problem.candidates, space.limits, settings.device)
+    problem = replace(problem, candidates=within(problem.candidates, beyond))
+    space = _with_part(space, problem)
     largest = max(c.proxy.spec.resolution for c in problem.candidates.kept)
     replace(
         settings.request(space), largest_resolution=largest
     ).load()  # or images too small are told of late
     check_counts(spanning(problem))
     fit = None
-    if settings.time_budget is not None and fitted is None:
+    if settings.time_budget is not None and before is None:
         fit = partial(
             fit_time,
             available=data.sizes["train"],
@@ -146,7 +169,20 @@ def prepare(asked: Space, settings: Settings, fitted: Space | None = None) -> Se
         lambda space, images: experiment(problem, off, space, images, settings.seed),
         fit,
     )
-    return Session(asked, problem, off, work, _resolution(work))
+    return Session(asked, problem, beyond, off, work, _resolution(work))
+
+
+def _with_part(space: Space, problem: Problem) -> Space:
+    """The space, whose law says which part of exhaustive search's FLOPs it may spend.
+
+    Without one it is the usual part, and more where candidates are few or smaller than the base: networks off
+    the budget, from which the law is learnt, cost what they cost.
+    """
+    if space.strategy.strip() != LawOfGrowth.name:
+        return space
+    exhaustive = space.seeds * sum(c.proxy.ratio for c in problem.candidates.kept)
+    part = min(1.0, max(LawOfGrowth.budget_fraction, LEAST_TRAININGS / exhaustive))
+    return space.override(strategy=f"{LawOfGrowth.name}@{part:.3g}")
 
 
 def _resolution(work: Workload) -> float:

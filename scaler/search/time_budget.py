@@ -52,7 +52,7 @@ def fit_images(
 
 
 def _whole_batches(images: int, available: int, batch: int) -> int:
-    """As many of some images as an epoch sees: it leaves a last, smaller batch out, unless it is the only one."""
+    """As many of some images as an epoch sees: it leaves a last, smaller one out unless it is alone."""
     return images if images in (available, images % batch) else images - images % batch
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from scaler.cores import cores
 from scaler.data.dataset import DataSet
@@ -19,6 +23,7 @@ from scaler.execution.plan import Course, Plan, plan_of, seconds, simulated_cour
 from scaler.execution.protocol import Experiment, Strategy
 from scaler.execution.proxy_training import ProxyTraining
 from scaler.networks.spec import NetworkSpec
+from scaler.runs import RUN_FILE, Run, all_runs
 from scaler.search.space import Space
 from scaler.training.recipe import Recipe
 
@@ -54,6 +59,32 @@ class Settings:
         return DataRequest(space.data, self.data_root, proxy.resolution, proxy.upsample, self.skip_unreadable)
 
 
+def space_of(run: Run) -> Space:
+    """What a run searched, or was trained with.
+
+    Raises:
+        UserError: another version of Scaler wrote it, or its file is damaged.
+    """
+    try:
+        return Space.model_validate(run.configuration.get("space"))
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise UserError(
+            f"{run.path / RUN_FILE}, key 'configuration.space.{where}': no search space; another version "
+            "of Scaler wrote it, or it is damaged: put back a copy, or remove the run"
+        ) from None
+
+
+def earlier_run(results: Path, kind: str, name: str | None, question: Mapping[str, Any]) -> Run | None:
+    """The newest unfinished run of the same question, or the run of this name if it asked that."""
+    same = json.loads(json.dumps(question))
+    for run in reversed(all_runs(results, kind)):
+        named = run.name == name if name else not run.finished
+        if named and run.current and {key: run.configuration.get(key) for key in same} == same:
+            return run
+    return None
+
+
 @dataclass(frozen=True)
 class Workload:
     """Trainings ready to be run.
@@ -83,6 +114,11 @@ class Workload:
     judged: int
     speed: float
     workers: int
+
+    @property
+    def networks_fingerprint(self) -> str:
+        """Of all that is trained, in its order: a run that goes on must train the same."""
+        return sha256(repr(self.networks).encode()).hexdigest()
 
     @cached_property
     def plan(self) -> Plan:

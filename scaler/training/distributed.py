@@ -131,8 +131,10 @@ class SharedNorm(_BatchNorm):
         mean: Tensor = _Sum.apply(x.mean(axes)) / size  # type: ignore[no-untyped-call]
         centred = x - mean.view(shape)
         variance = _Sum.apply(centred.square().mean(axes)) / size  # type: ignore[no-untyped-call]
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        return centred * scale.view(shape) + self.bias.view(shape)
+        scale = torch.rsqrt(variance + self.eps)
+        if not self.affine:
+            return centred * scale.view(shape)
+        return centred * (self.weight * scale).view(shape) + self.bias.view(shape)
 
 
 class _Sum(torch.autograd.Function):
@@ -155,7 +157,7 @@ def _share_norms(network: nn.Module) -> None:
     for parent in list(network.modules()):
         for name, norm in parent.named_children():
             if isinstance(norm, _BatchNorm):
-                shared = SharedNorm(norm.num_features, norm.eps, norm.momentum)
+                shared = SharedNorm(norm.num_features, norm.eps, norm.momentum, norm.affine)
                 # The same tensors under the same names, so that whoever holds them trains these.
                 shared._parameters, shared._buffers = norm._parameters, norm._buffers
                 setattr(parent, name, shared)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from scaler.data.batches import Batches, Normalisation, normalisation, subset
 from scaler.data.dataset import DataSet, Part, PartName
@@ -61,7 +62,7 @@ def measure_statistics(network: nn.Module, batches: Batches, device: Device) -> 
     never reads them, so this changes nothing else. (Wu & Johnson 2021, arXiv 2105.07576, section 3.)
     """
     network.eval()
-    norms = [part for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
+    norms = [part for part in network.modules() if isinstance(part, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

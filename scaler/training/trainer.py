@@ -18,6 +18,7 @@ from scaler.cost.network_cost import cost
 from scaler.data.batches import Batches, Crops, normalisation, subset
 from scaler.data.dataset import DataSet
 from scaler.networks.build import Network, build
+from scaler.networks.python_network import PythonNetwork
 from scaler.networks.spec import NetworkSpec
 from scaler.seeds import derive
 from scaler.training import checkpoint as files
@@ -218,8 +219,11 @@ class Training:
 
     @contextlib.contextmanager
     def _dropout(self) -> Iterator[None]:
-        """The epoch's own randomness for what a network drops; those without dropout draw none."""
-        if not self.recipe.regularise:
+        """The epoch's own randomness for what a network drops; those without dropout draw none.
+
+        What a user's own code draws, nobody knows.
+        """
+        if not self.recipe.regularise and not isinstance(self.spec, PythonNetwork):
             yield
             return
         with torch.random.fork_rng(devices=self.device.indices):
@@ -278,6 +282,7 @@ class Training:
         accuracy, loss = 0.0, math.nan
         if not self.ended:
             try:
+                _copy_buffers(self.averaged, self.network)
                 measure_statistics(self.averaged, self.statistics, self.device)
                 accuracy, loss = judge(self.averaged, self.validation, self.device, self.group)
             except torch.OutOfMemoryError:
@@ -340,6 +345,12 @@ def _approach(averaged: nn.Module, network: nn.Module, share: float | Tensor) ->
         ways = torch._foreach_sub(news, means)
         torch._foreach_mul_(ways, share)
         torch._foreach_add_(means, ways)
+
+
+def _copy_buffers(averaged: nn.Module, network: nn.Module) -> None:
+    """Give averaged weights what a network keeps beside its weights; norms are measured anew anyhow."""
+    for mean, new in zip(averaged.buffers(), network.buffers(), strict=True):
+        mean.copy_(new)
 
 
 def _fingerprint(spec: NetworkSpec, recipe: Recipe, data: DataSet, seeds: TrainingSeeds) -> str:

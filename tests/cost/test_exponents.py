@@ -87,3 +87,13 @@ def test_an_axis_that_changes_nothing_is_told(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(SOURCE)
     with pytest.raises(UserError, match="own-shallow do not reach 2x even at depth multiplier 32"):
         measure(base(f"{tmp_path}/own.py:shallow").with_classes(4))
+
+
+def test_one_block_a_stage_cannot_become_fewer_and_the_other_axes_can() -> None:
+    one = NetworkSpec(
+        "one", "user", (), (Stage("plain", 1, 64), Stage("plain", 1, 64, 2)), Head(), resolution=32
+    )
+    shrunk, grown = measure(one, budget=0.5), measure(one, budget=2)
+    assert shrunk.depth == grown.depth
+    assert shrunk.width.value == pytest.approx(2, abs=0.15)
+    assert shrunk.resolution.value == pytest.approx(2, abs=0.15)

@@ -9,10 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from scaler.cli.main import main
 from scaler.errors import UserError
+from scaler.growth.export import load
 from scaler.growth.origin import find_search, origin_of
+from scaler.networks.python_network import _file_module, _source
 from scaler.search.result import COEFFICIENTS_FILE, SearchResult, read_result
 
 BASE = Path(__file__).with_name("resnet_8.yaml")
@@ -172,7 +175,7 @@ def test_a_search_of_another_version_is_left_alone(
 ) -> None:
     searched(tmp_path)
     record = tmp_path / "one" / "run.yaml"
-    text = record.read_text().replace("schema: 2\n", "")
+    text = record.read_text().replace("schema: 3\n", "")
     record.write_text(
         "\n".join("finished: null" if line.startswith("finished:") else line for line in text.split("\n"))
     )
@@ -206,3 +209,90 @@ def test_what_cannot_grow_is_said(
     space = () if "--search" in arguments else ("--space", str(tmp_path / "space.yaml"))
     assert run("scale", *space, "--results", str(tmp_path), *arguments) == 2
     assert sentence in capsys.readouterr().err
+
+
+NETS = """
+from torch import nn
+
+def net(depth, width, resolution, num_classes):
+    channels = round(16 * width)
+    layers = [nn.Conv2d(3, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU()]
+    for _ in range(round(4 * depth)):
+        layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, num_classes))
+
+net.base_resolution = 8
+"""
+
+
+@pytest.fixture
+def of_own_code(tmp_path: Path) -> tuple[str, ...]:
+    (tmp_path / "nets.py").write_text(NETS)
+    space = SPACE.format(lattice=1).replace(str(BASE), f"{tmp_path / 'nets.py'}:net")
+    (tmp_path / "space.yaml").write_text(f"{space}tolerance: 0.2\n")
+    return "--space", str(tmp_path / "space.yaml"), "--results", str(tmp_path), "--workers", "1"
+
+
+def test_a_network_of_ones_own_code_is_searched_grown_and_kept(
+    of_own_code: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert run("search", "--name", "one", "--keep-weights", *of_own_code) == 0
+    grow = (
+        "--phi",
+        "1",
+        "--compare",
+        "none",
+        "--results",
+        str(tmp_path),
+        "--workers",
+        "1",
+        "--name",
+        "grown",
+    )
+    assert run("scale", *grow) == 0
+    native, proxy = load(tmp_path / "grown", phi=1), load(tmp_path / "grown", phi=1, proxy=True)
+    assert native.spec.classes == 1000
+    assert proxy.spec.classes == 10
+    assert run("export", str(tmp_path / "grown"), "--phi", "1", "--proxy", "--to", "pt2") == 0
+    with pytest.raises(UserError, match="load it from its run"):
+        load(tmp_path / "grown" / "networks" / "compound-phi-1-proxy.safetensors")
+
+
+def test_weights_that_were_not_kept_are_not_promised(
+    searched: Searched, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    searched(tmp_path)
+    where = ("--space", str(tmp_path / "space.yaml"), "--results", str(tmp_path), "--workers", "1")
+    assert run("search", "--name", "one", "--keep-weights", *where) == 2
+    assert "are gone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["code", "data_fingerprint"])
+def test_an_interrupted_search_goes_on_with_the_same_networks_alone(
+    what: str, of_own_code: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("search", "--name", "one", *of_own_code) == 0
+    if what == "code":
+        _file_module.cache_clear()
+        _source.cache_clear()
+        (tmp_path / "nets.py").write_text(NETS.replace("ReLU", "SiLU"))
+        assert run("search", "--name", "one", *of_own_code) == 2
+        assert "networks_fingerprint was" in capsys.readouterr().err
+    else:
+        assert run("search", "--name", "one", *of_own_code) == 0
+
+
+@pytest.mark.parametrize("damage", ["seeds: two", "seeds: 0", "beyond_limits: 5"])
+def test_a_damaged_run_is_said(
+    damage: str, searched: Searched, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    searched(tmp_path)
+    record = tmp_path / "one" / "run.yaml"
+    run_yaml = yaml.safe_load(record.read_text())
+    key, value = next(iter(yaml.safe_load(damage).items()))
+    place = run_yaml["configuration"] if key == "beyond_limits" else run_yaml["configuration"]["space"]
+    place[key] = value
+    record.write_text(yaml.safe_dump({**run_yaml, "finished": None}))
+    where = ("--space", str(tmp_path / "space.yaml"), "--results", str(tmp_path), "--workers", "1")
+    assert run("search", "--dry-run", *where) == 2
+    assert str(record) in capsys.readouterr().err

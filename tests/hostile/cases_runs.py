@@ -184,7 +184,7 @@ def results() -> Iterator[Case]:
         yield Case("cut", f"{table}, columns twice", line, (table.split("/")[1],), make=doubled, runs=True)
 
 
-_RUN = "kind: search\ncreated: '2024-01-01T00:00:00'\nfinished: '2999-01-01T00:00:00+00:00'\nschema: 2\n"
+_RUN = "kind: search\ncreated: '2024-01-01T00:00:00'\nfinished: '2999-01-01T00:00:00+00:00'\nschema: 3\n"
 
 #: What a bad run.yaml among good ones may hold.
 _BAD_RUNS: dict[str, bytes] = {

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from scaler.cost.counting import count_module
+from scaler.cost.memory import memory
 from scaler.cost.network_cost import cost
 from scaler.errors import UserError
+from scaler.networks import spec_files
 from scaler.networks.build import build
 from scaler.networks.python_network import PythonNetwork
 from scaler.networks.registry import base
@@ -192,3 +195,35 @@ def test_candidates_of_a_users_function_are_distinct_networks_that_meet_the_budg
         for realised in (candidate.native, candidate.proxy):
             assert realised.ratio == pytest.approx(2, rel=0.08)
             assert count_module(build(realised.spec), realised.spec.resolution) == realised.cost
+
+
+def test_it_lies_in_a_file_of_a_run_but_in_no_file_that_a_base_is_read_from(
+    spec: PythonNetwork, tmp_path: Path
+) -> None:
+    larger = scale(spec.without_regularisation(), Multipliers(1.3, 1.5, 1.25), Rounding())
+    kept = tmp_path / "kept.yaml"
+    kept.write_text(spec_files.text_of(larger))
+    again = spec_files.read(kept)
+    torch.manual_seed(0)
+    built = build(larger).state_dict()
+    torch.manual_seed(0)
+    read = build(again).state_dict()
+    assert built.keys() == read.keys()
+    assert all(torch.equal(built[name], read[name]) for name in built)
+    assert (again.name, again.resolution, again.classes) == (larger.name, 20, 10)
+    with pytest.raises(UserError, match=r"kept.yaml, line 2, key 'target'"):
+        base(str(kept))
+
+
+def test_other_code_is_another_network(file: Path, spec: PythonNetwork) -> None:
+    edited = file.with_name("edited.py")
+    edited.write_text(SOURCE.replace("nn.ReLU", "nn.SiLU"))
+    other = base(f"{edited}:tiny")
+    assert isinstance(other, PythonNetwork)
+    assert other.source != spec.source != ""
+    with pytest.raises(UserError, match="is not what it was when the work began"):
+        build(replace(other, source=spec.source))
+
+
+def test_its_memory_is_counted_without_holding_it(spec: PythonNetwork) -> None:
+    assert memory(spec, 4).training > memory(spec, 4).inference > 0

@@ -16,6 +16,7 @@ from torch.nn import functional
 from scaler.cost.network_cost import cost
 from scaler.data.batches import Batches, normalisation
 from scaler.data.dataset import DataSet, Part, PartName
+from scaler.networks.registry import base
 from scaler.networks.spec import NetworkSpec
 from scaler.training import checkpoint as files
 from scaler.training.device import Device
@@ -314,3 +315,54 @@ def test_prepared_fits_the_network_to_data_and_recipe() -> None:
     assert kept.style.drop_path == spec.style.drop_path
     assert kept.head.dropout == spec.head.dropout
     assert bare.style.drop_path == bare.head.dropout == 0
+
+
+OWN_CODE = """
+import torch
+from torch import nn
+from torch.nn import functional
+
+class Net(nn.Module):
+    def __init__(self, classes, dropped):
+        super().__init__()
+        self.body, self.norm, self.head = nn.Conv2d(3, 8, 3), nn.BatchNorm1d(8), nn.Linear(8, classes)
+        self.dropped = dropped
+        self.register_buffer("batches", torch.zeros(()))
+
+    def forward(self, x):
+        self.batches += self.training
+        x = self.norm(self.body(x).relu().mean((2, 3)))
+        return self.head(functional.dropout(x, self.dropped, self.training))
+
+def normed(depth, width, resolution, num_classes): return Net(num_classes, 0.0)
+def dropping(depth, width, resolution, num_classes): return Net(num_classes, 0.5)
+normed.base_resolution = dropping.base_resolution = 8
+"""
+
+
+def own(folder: Path, function: str) -> NetworkSpec:
+    (folder / "nets.py").write_text(OWN_CODE)
+    return base(f"{folder / 'nets.py'}:{function}")
+
+
+def test_all_norms_of_ones_own_code_are_measured_and_its_buffers_kept(tmp_path: Path) -> None:
+    spec, recipe, file = (
+        own(tmp_path, "normed"),
+        dataclasses.replace(RECIPE, regularise=False),
+        tmp_path / "a.pt",
+    )
+    run(recipe, spec=spec, checkpoint=file)
+    network = next(trained(spec, recipe, data_set(), file).children())
+    norm = network.get_submodule("norm")
+    assert isinstance(norm.running_mean, torch.Tensor)
+    assert (norm.running_mean > 0).any(), "means of what a ReLU left"
+    assert float(network.get_buffer("batches")) == 3 * SIZES["train"] / recipe.batch_size
+
+
+def test_what_ones_own_code_drops_is_drawn_from_the_seeds(tmp_path: Path) -> None:
+    spec, recipe = own(tmp_path, "dropping"), dataclasses.replace(RECIPE, regularise=False)
+    found = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        found.append(timeless(run(recipe, spec=spec)))
+    assert found[0] == found[1]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scaler.errors import UserError
 from scaler.files import reported, write_bytes
 from scaler.growth.law import growth_laws
-from scaler.networks.yaml_spec import read
+from scaler.networks.spec_files import read
 from scaler.report.answers.growth_law import Laws
 from scaler.report.pictures.captions import caption
 from scaler.report.pictures.curve_plot import draw_curve

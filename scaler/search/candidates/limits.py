@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from scaler.errors import UserError
 from scaler.scaling.budget import format_count
-from scaler.search.candidates.candidate import Candidate, LeftOut, Realised
+from scaler.search.candidates.candidate import LeftOut, Realised
 from scaler.search.candidates.enumeration import Candidates
 from scaler.search.space import Limits
 
@@ -17,8 +17,8 @@ MEMORY_BATCH = 32
 Measure = Callable[[Realised], float]
 
 
-def within(candidates: Candidates, limits: Limits, device: str) -> Candidates:
-    """The candidates whose native network keeps all limits; the others are left out with the reason.
+def beyond_limits(candidates: Candidates, limits: Limits, device: str) -> dict[str, str]:
+    """The candidates whose native network does not keep all limits, by name, with the reason.
 
     Args:
         candidates: what meets the budget.
@@ -29,21 +29,34 @@ def within(candidates: Candidates, limits: Limits, device: str) -> Candidates:
         UserError: no candidate keeps the limits; the message says by how much the nearest misses.
     """
     rules = list(_rules(limits, device))
-    kept: list[Candidate] = []
-    dropped: list[tuple[float, LeftOut]] = []
-    for candidate in candidates.kept:
-        excess, reason = _excess(candidate.native, rules)
-        if reason:
-            dropped.append((excess, LeftOut(candidate.point, reason, candidate.native.ratio)))
-        else:
-            kept.append(replace(candidate, id=len(kept)))
-    if not kept:
-        excess, nearest = min(dropped, key=lambda entry: entry[0])
+    found = {c.point.name: _excess(c.native, rules) for c in candidates.kept}
+    beyond = {name: (excess, reason) for name, (excess, reason) in found.items() if reason}
+    if len(beyond) == len(candidates.kept):
+        nearest = min(beyond, key=lambda name: beyond[name][0])
+        excess, reason = beyond[nearest]
         raise UserError(
-            f"no candidate keeps the limits: the nearest, {nearest.point.name}, has {nearest.reason} "
+            f"no candidate keeps the limits: the nearest, {nearest}, has {reason} "
             f"({excess - 1:.0%} too much); raise the limit or lower the budget"
         )
-    return Candidates(tuple(kept), (*candidates.left_out, *(out for _, out in dropped)))
+    return {name: reason for name, (_, reason) in beyond.items()}
+
+
+def within(candidates: Candidates, beyond: Mapping[str, str]) -> Candidates:
+    """The candidates without those beyond their limits, which are left out with the reason.
+
+    Raises:
+        UserError: none is left, by what an earlier run says.
+    """
+    kept = [c for c in candidates.kept if c.point.name not in beyond]
+    dropped = [
+        LeftOut(c.point, beyond[c.point.name], c.native.ratio)
+        for c in candidates.kept
+        if c.point.name in beyond
+    ]
+    if not kept:
+        raise UserError("no candidate is left: all are said to be beyond the limits")
+    numbered = tuple(replace(candidate, id=place) for place, candidate in enumerate(kept))
+    return Candidates(numbered, (*candidates.left_out, *dropped))
 
 
 def _rules(limits: Limits, device: str) -> Iterator[tuple[str, float, Measure, Callable[[float], str]]]:

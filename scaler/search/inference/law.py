@@ -59,6 +59,8 @@ SEED_EFFECT = 1.0
 OWN_BIAS = 0.5
 #: Variance of levels: so large that only differences within a rung count.
 LEVEL = 1e4
+#: Standard deviation of the noise where one training shows none: two points of accuracy.
+UNSEEN = 0.02
 #: Entries of covariances that are calculated at a time, as many as a cache holds; of some settings at least.
 AT_ONCE, AT_LEAST = 2**18, 16
 #: Settings of less weight than this, against the largest, are left out after a fit.
@@ -225,17 +227,23 @@ class Law:
         for m, root in enumerate(law._roots(seen)):
             scaled[m] = dtrtrs(root, seen.y, lower=1)[0]
             inverse[m] = dtrtri(root, lower=1, overwrite_c=1)[0]
-        freedom = max(seen.freedom, 1)
         return Fit(
             law=law,
             seen=seen,
             weights=part[kept] / part[kept].sum(),
             inverse=inverse,
             scaled=scaled,
-            noise=(law._noise_alone(seen)[1] + (scaled**2).sum(axis=1) + 1e-12) / freedom,
-            freedom=freedom,
+            noise=law._variance(seen, scaled),
+            freedom=max(seen.freedom, 1),
             additive=float(part[self.settings.discrepancy == 0].sum()),
         )
+
+    def _variance(self, seen: Seen, scaled: Array) -> Array:
+        """``[M]``: of the noise, by what was seen ``[M, P]``; a single training shows none."""
+        if seen.freedom < 1:
+            return np.full(len(scaled), UNSEEN**2)
+        squares = self._noise_alone(seen)[1] + (scaled**2).sum(axis=1)
+        return np.asarray((squares + 1e-12) / seen.freedom)
 
 
 def fit_law(octaves: Array, values: Values, rungs: Sequence[int] = (1,)) -> Fit:

@@ -17,6 +17,8 @@ from scaler.search.inference.questions import Array, directions, gains, latent_v
 AXES = tuple(CORNERS)
 #: The level of intervals of gains.
 LEVEL = 0.9
+#: An axis that has more than this share is one alone, though rounding may have moved another as well.
+ALONE = 0.76
 #: Divisions of the triangle: where the best direction at a size is sought, and where the surface is drawn.
 DIVISIONS, SURFACE_DIVISIONS = 10, 20
 
@@ -74,7 +76,8 @@ class LawSummary:
         early_epochs: of these; 0 with one rung.
         path: where FLOPs should go, at the sizes of the ladder.
         surface: the worth of directions all over the triangle of shares.
-        beats: probability that the chosen direction is better than a single dimension, by axis and size.
+        beats: probability that the chosen direction is better than a single dimension that is a candidate, by
+            axis and size.
         additive: probability that accuracy is a sum of three functions of one axis each (beforehand:
             ``law_settings.ADDITIVE``).
         lack_of_fit: p value of the F test of the additive law against repeated seeds; None without repeats.
@@ -182,7 +185,8 @@ def _surface(experiment: Experiment, fit: Fit) -> tuple[Worth, ...]:
 def _beats(experiment: Experiment, fit: Fit, chosen: int) -> dict[str, dict[str, float]]:
     """Probability that the chosen direction beats each single dimension, by axis and size."""
     shares = np.array([astuple(s) for s in experiment.shares])
-    alone = {axis: int(shares[:, k].argmax()) for k, axis in enumerate(AXES)}
+    most = {axis: int(shares[:, k].argmax()) for k, axis in enumerate(AXES)}
+    alone = {axis: one for k, (axis, one) in enumerate(most.items()) if shares[one, k] > ALONE}
     others = {axis: single for axis, single in alone.items() if single != chosen}
     compared = np.eye(len(shares))[[chosen, *others.values()]]
     found: dict[str, dict[str, float]] = {axis: {} for axis in others}

@@ -11,7 +11,7 @@ from scaler.scaling.rounding import Rounding
 from scaler.scaling.shares import THEORY
 from scaler.search.candidates.enumeration import Candidates, enumerate_candidates
 from scaler.search.candidates.grid import lattice_points
-from scaler.search.candidates.limits import MEMORY_BATCH, within
+from scaler.search.candidates.limits import MEMORY_BATCH, beyond_limits, within
 from scaler.search.candidates.realise import Scalable, Target
 from scaler.search.space import Limits
 
@@ -24,13 +24,13 @@ def found() -> Candidates:
 
 
 def test_no_limits_leave_all(found: Candidates) -> None:
-    assert within(found, Limits(), "cpu") == found
+    assert within(found, beyond_limits(found, Limits(), "cpu")) == found
 
 
 @pytest.mark.parametrize("what", ["params", "activations"])
 def test_counts_above_a_limit_are_left_out_with_the_reason(found: Candidates, what: str) -> None:
     costs = sorted(getattr(c.native.cost, what) for c in found.kept)
-    kept = within(found, Limits(**{what: costs[0]}), "cpu")
+    kept = within(found, beyond_limits(found, Limits(**{what: costs[0]}), "cpu"))
     assert [getattr(c.native.cost, what) for c in kept.kept] == [c for c in costs if c == costs[0]]
     assert [c.id for c in kept.kept] == list(range(len(kept.kept)))
     assert len(kept.kept) + len(kept.left_out) == len(found.kept) + len(found.left_out)
@@ -41,10 +41,21 @@ def test_memory_is_measured(found: Candidates) -> None:
     two = replace(found, kept=found.kept[:2])
     used = [memory(c.native.spec, MEMORY_BATCH).training for c in two.kept]
     assert used[0] != used[1]
-    kept = within(two, Limits(memory=min(used)), "cpu")
+    kept = within(two, beyond_limits(two, Limits(memory=min(used)), "cpu"))
     assert len(kept.kept) == sum(value == min(used) for value in used)
 
 
 def test_a_limit_that_none_keeps_names_the_nearest(found: Candidates) -> None:
     with pytest.raises(UserError, match=r"no candidate keeps the limits: the nearest, .* too much"):
-        within(found, Limits(params=1000), "cpu")
+        beyond_limits(found, Limits(params=1000), "cpu")
+
+
+def test_what_an_interrupted_search_left_out_stays_out(found: Candidates) -> None:
+    name = found.kept[1].point.name
+    kept = within(found, {name: "17.1 ms latency, above the limit of 16.7"})
+    assert [c.point.name for c in kept.kept] == [c.point.name for c in found.kept if c.point.name != name]
+    assert [(out.point.name, out.reason[:7]) for out in kept.left_out[len(found.left_out) :]] == [
+        (name, "17.1 ms")
+    ]
+    with pytest.raises(UserError, match="no candidate is left"):
+        within(found, {c.point.name: "slow" for c in found.kept})

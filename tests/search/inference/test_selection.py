@@ -10,6 +10,7 @@ from scipy import stats
 from scaler.errors import UserError
 from scaler.execution.protocol import Experiment, Observation
 from scaler.replay.table import Table, observations
+from scaler.scaling.shares import Shares
 from scaler.search.inference.comparison import best_set, compare, seeds_to_decide
 from scaler.search.inference.selection import Metric, Selection, select
 from tests.replay.synthetic import CENTRE, EDGE, make_table
@@ -175,6 +176,16 @@ def test_a_single_training(metric: Metric) -> None:
     selection = select(experiment, [one], metric)
     assert selection.best_set == (0,)
     assert selection.law.beats == {}
+    assert all(gain.low < -0.05 < 0.05 < gain.high for gain in selection.law.gains), "it tells nothing"
+
+
+def test_only_a_single_dimension_among_the_candidates_is_said_to_be_beaten() -> None:
+    """Without ``width-only``, half width and half resolution is the most width there is, not width alone."""
+    shares = (Shares(1.0, 0.0, 0.0), Shares(0.5, 0.0, 0.5), Shares(0.0, 0.5, 0.5))
+    experiment = Experiment(shares, (1.0,) * 3, (2,), 1, 0)
+    accuracies = (0.5, 0.6, 0.7)
+    seen = [Observation(c, 0, 0, 2, 10, 2, a, 1.0, 0.1) for c, a in enumerate(accuracies)]
+    assert select(experiment, seen).law.beats.keys() == {"depth"}
 
 
 def test_early_stopped_candidates_stay_open_unless_ruled_out() -> None:
