@@ -74,24 +74,48 @@ def read_csv(path: Path, needed: Sequence[str], renamed: Mapping[str, str] | Non
         UserError: there is no such file, it is no table, a column is missing or there twice, or a value is
             wrong.
     """
-    import pandas as pd
-
-    text = read_text(path)
+    text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
     if text and not text.endswith("\n"):
         raise UserError(f"{path} is cut off: its last line has no end; copy the file again, or end the line")
-    try:
-        frame = pd.read_csv(StringIO(text), comment="#", keep_default_na=False, na_values=[""])
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UserError(f"{path} is no CSV table: {' '.join(str(error).split())}") from None
+    text = _without_comments(text)
+    frame = _parsed(path, text)
+    _refuse_twice(path, frame, renamed or {})
     frame = frame.rename(columns=renamed or {})
     if missing := [name for name in needed if name not in frame.columns]:
         raise UserError(f"{path} lacks the column {missing[0]!r}; a table has {', '.join(needed)}")
-    if twice := [str(name) for name in frame.columns if str(name).rpartition(".")[0] in frame.columns]:
-        raise UserError(f"{path} has the column {twice[0].rpartition('.')[0]!r} twice; remove one of them")
     for name in frame.columns:
         if name in RANGES:
             frame[name] = _checked(path, text, frame[name], RANGES[name])
     return frame
+
+
+def _without_comments(text: str) -> str:
+    """The same lines, those that start with ``#`` empty: lines keep their numbers."""
+    return "\n".join("" if line.startswith("#") else line for line in text.split("\n"))
+
+
+def _parsed(path: Path, text: str) -> DataFrame:
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(StringIO(text), keep_default_na=False, na_values=[""])
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise UserError(f"{path} is no CSV table: {' '.join(str(error).split())}") from None
+    # Where every row has a value too many, pandas takes the first ones for names of the rows.
+    if len(frame) and not isinstance(frame.index, pd.RangeIndex):
+        raise UserError(f"{path} is no CSV table: its rows have more values than its header has columns")
+    return frame
+
+
+def _refuse_twice(path: Path, frame: DataFrame, renamed: Mapping[str, str]) -> None:
+    names = list(map(str, frame.columns))
+    # Of two columns of a name, pandas calls the second NAME.1.
+    if twice := [name for name in names if name.rpartition(".")[0] in names]:
+        raise UserError(f"{path} has the column {twice[0].rpartition('.')[0]!r} twice; remove one of them")
+    if both := [(old, new) for old, new in renamed.items() if old in names and new in names]:
+        raise UserError(
+            f"{path} has the columns {both[0][0]!r} and {both[0][1]!r}, which are one; remove one of them"
+        )
 
 
 def _checked(path: Path, text: str, values: Series, range: Range) -> Series:
@@ -114,6 +138,6 @@ def _checked(path: Path, text: str, values: Series, range: Range) -> Series:
 
 
 def _line(text: str, row: int) -> int:
-    """The line of a row, counted from 1; comments and empty lines are no rows."""
-    lines = [n for n, line in enumerate(text.split("\n"), 1) if line.strip() and not line.startswith("#")]
+    """The line of a row, counted from 1; empty lines are no rows."""
+    lines = [n for n, line in enumerate(text.split("\n"), 1) if line.strip(" \t")]
     return lines[row + 1]

@@ -58,20 +58,27 @@ def read_bytes(path: Path, largest: int = LARGEST_TEXT) -> bytes:
             if not stat.S_ISREG(status.st_mode):
                 kind = _KINDS.get(stat.S_IFMT(status.st_mode), "a device")
                 raise UserError(f"cannot read {path}: it is {kind}; give a file")
+            if status.st_size > largest:
+                raise _too_large(path, largest)
             # As much as there is: memory for the largest allowed would be taken at once.
             content = file.read(min(largest, max(status.st_size, 1 << 20)) + 1)
     except FileNotFoundError:
         raise UserError(f"there is no file {path}; give the path of one") from None
     except IsADirectoryError:
         raise UserError(f"cannot read {path}: it is a directory; give a file") from None
+    except UserError:
+        raise
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise UserError(f"cannot read {path} ({reason}); give a file that can be read") from None
+    # Some files of the system have no size before they are read, and others grow.
     if len(content) > largest:
-        raise UserError(
-            f"{path} is larger than {largest >> 10:,} KiB, the most that is read; make it smaller"
-        )
+        raise _too_large(path, largest)
     return content
+
+
+def _too_large(path: Path, largest: int) -> UserError:
+    return UserError(f"{path} is larger than {largest >> 10:,} KiB, the most that is read; make it smaller")
 
 
 def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:

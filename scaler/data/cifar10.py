@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import os
 import pickle
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -20,6 +22,7 @@ from scaler.data.dataset import PartName
 from scaler.data.source import Source
 from scaler.data.split import hold_out
 from scaler.errors import MachineError, UserError
+from scaler.files import reported
 
 USAGE = "cifar10"
 ABOUT = "photos, 32 px, 10 classes; downloaded once (170 MB), or from --data-root"
@@ -46,12 +49,12 @@ def source(root: Path | None, *, seed: int = 0, skip_unreadable: bool = False) -
         skip_unreadable: for images in class folders.
 
     Raises:
-        UserError: ``root`` has none of these, or the archive or the classes are others.
+        UserError: ``root`` has none of these or cannot be read, or the archive or the classes are others.
         MachineError: the download failed.
     """
     if root is None:
         return _from_batches(_unpacked(_downloaded()), seed)
-    if (root / "train").is_dir():
+    if folder.is_folder(root / "train"):
         found = folder.source(root, name="cifar10", seed=seed, skip_unreadable=skip_unreadable)
         if found.classes != CLASSES:
             others = ", ".join(sorted({*found.classes} ^ {*CLASSES})[:5])
@@ -60,12 +63,21 @@ def source(root: Path | None, *, seed: int = 0, skip_unreadable: bool = False) -
                 f"for images of your own write --data folder:{root}"
             )
         return found
+    try:
+        place = _found(root)
+    except OSError as error:
+        raise folder.unlistable(root, error) from error
+    return _from_batches(place if place.is_dir() else _unpacked(place), seed)
+
+
+def _found(root: Path) -> Path:
+    """The folder of batches, or the archive, that lies in a folder."""
     for batches in (root, root / BATCHES):
         if (batches / _TRAIN[0]).is_file():
-            return _from_batches(batches, seed)
+            return batches
     archive = root / Path(URL).name
     if archive.is_file():
-        return _from_batches(_unpacked(archive), seed)
+        return archive
     raise UserError(
         f"no CIFAR-10 in {root}: it should hold {archive.name}, the folder {BATCHES}, or train/CLASS/ and "
         "test/CLASS/ with images; without --data-root the official archive is downloaded"
@@ -95,16 +107,36 @@ def _downloaded() -> Path:
 
 def _unpacked(archive: Path) -> Path:
     """The folder of batches from the official archive, unpacked into the cache once."""
-    target = cache.directory() / f"cifar10-{SHA256[:16]}"
-    if not (target / BATCHES / "test_batch").is_file():
-        with archive.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != SHA256:
-                raise UserError(
-                    f"{archive} is not the official CIFAR-10 archive (its SHA-256 differs); fetch {URL}"
-                )
-        with tarfile.open(archive) as members:
-            members.extractall(target, filter="data")
-    return target / BATCHES
+    target = cache.directory() / f"{BATCHES}-{SHA256[:16]}"
+    if folder.is_folder(target):
+        return target
+    if _sha256(archive) != SHA256:
+        raise UserError(f"{archive} is not the official CIFAR-10 archive (its SHA-256 differs); fetch {URL}")
+    with reported(target, "SCALER_CACHE"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Beside it first: what was interrupted would be taken for whole.
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as beside:
+            with tarfile.open(archive) as members:
+                members.extractall(beside, filter="data")
+            _put(Path(beside, BATCHES), target)
+    return target
+
+
+def _sha256(file: Path) -> str:
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({str(error.strerror).lower()}); mend it") from error
+
+
+def _put(batches: Path, target: Path) -> None:
+    try:
+        os.replace(batches, target)
+    except OSError:
+        # Another process was faster, and has unpacked the same.
+        if not target.is_dir():
+            raise
 
 
 def _from_batches(batches: Path, seed: int) -> Source:
@@ -151,10 +183,27 @@ def _read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     try:
         with path.open("rb") as file:
             content = _ArraysOnly(file, encoding="bytes").load()
-        images = np.asarray(content[b"data"], dtype=np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        return images, np.asarray(content[b"labels"], dtype=np.int64)
-    except (OSError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        raise UserError(f"{path} is not a readable CIFAR-10 batch ({error}); unpack {URL} again") from error
+    # A file from elsewhere can make the unpickler fail in any way.
+    except Exception as error:
+        raise _unreadable(path, str(error)) from error
+    if not isinstance(content, dict):
+        raise _unreadable(path, f"it holds no dictionary but a {type(content).__name__}")
+    try:
+        pixels, labels = np.asarray(content[b"data"]), np.asarray(content[b"labels"])
+        images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    except (KeyError, ValueError) as error:
+        raise _unreadable(path, str(error)) from error
+    if pixels.dtype != np.uint8 or labels.dtype.kind not in "iu":
+        raise _unreadable(path, "its pixels are no bytes, or its labels no whole numbers")
+    if labels.shape != (len(images),) or not len(images):
+        raise _unreadable(path, f"it has {len(images)} images and {labels.size} labels")
+    if ((labels < 0) | (labels >= len(CLASSES))).any():
+        raise _unreadable(path, f"a label is not from 0 to {len(CLASSES) - 1}")
+    return images, labels.astype(np.int64)
+
+
+def _unreadable(path: Path, reason: str) -> UserError:
+    return UserError(f"{path} is not a readable CIFAR-10 batch ({reason}); unpack {URL} again")
 
 
 class _ArraysOnly(pickle.Unpickler):

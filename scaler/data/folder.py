@@ -19,7 +19,7 @@ from PIL import Image
 from scaler.cores import cores
 from scaler.data import cache
 from scaler.data.dataset import PartName
-from scaler.data.resize import DRAWN, decode, formats, short_side
+from scaler.data.resize import DRAWN, NoWhiteError, decode, formats, short_side
 from scaler.data.source import CHUNK, Source
 from scaler.data.split import hold_out
 from scaler.errors import UserError
@@ -50,7 +50,10 @@ def open_source(path: str, root: Path | None, seed: int, skip_unreadable: bool) 
     """As :class:`scaler.data.registry.DataModule` has it."""
     if not path:
         raise UserError("--data folder needs a path, such as folder:photos")
-    where = Path(path).expanduser()
+    try:
+        where = Path(path).expanduser()
+    except RuntimeError:
+        raise UserError(f"--data folder:{path} begins with no user's home; write it in full") from None
     name = f"folder:{path}"
     return source(
         where if root is None else root / where, name=name, seed=seed, skip_unreadable=skip_unreadable
@@ -71,19 +74,21 @@ def source(root: Path, *, name: str, seed: int = 0, skip_unreadable: bool = Fals
         skip_unreadable: leave broken images out instead of stopping at the first.
 
     Raises:
-        UserError: a folder is missing or empty, classes differ between parts, an image is unreadable,
-            or a class is too small to split.
+        UserError: a folder is missing, empty or cannot be listed, classes differ between parts, an image is
+            unreadable, or a class is too small to split.
     """
     classes, folders = _listed(root)
     sides, digests, broken = _examined(root, folders)
     notes: list[str] = []
     if broken:
+        first, why = next(iter(broken.items()))
+        told = f"the first is {first}" + (f" ({why})" if why else "")
         if not skip_unreadable:
             raise UserError(
-                f"{len(broken)} image(s) below {root} cannot be read, the first is {broken[0]}; "
+                f"{len(broken)} image(s) below {root} cannot be read, {told}; "
                 "mend or remove them, or use --skip-unreadable to leave them out"
             )
-        notes.append(f"{len(broken)} unreadable image(s) left out, the first is {broken[0]}")
+        notes.append(f"{len(broken)} unreadable image(s) left out, {told}")
         gone = set(broken)
         folders = {part: _without(files, gone) for part, files in folders.items()}
         _refuse_empty(root, classes, folders)
@@ -125,11 +130,11 @@ def _parts(
 
 def _listed(root: Path) -> tuple[tuple[str, ...], dict[str, Files]]:
     """Class names in natural order and the image files of every folder."""
-    if not root.is_dir():
+    if not is_folder(root):
         raise UserError(f"there is no folder {root}; it should hold train/CLASS/ with images")
-    if not (root / "train").is_dir():
+    if not is_folder(root / "train"):
         raise UserError(f"{root} has no folder train/; put the images in {root}/train/CLASS/")
-    found = {part: _classes(root / part) for part in ("train", *HELD_OUT) if (root / part).is_dir()}
+    found = {part: _classes(root / part) for part in ("train", *HELD_OUT) if is_folder(root / part)}
     classes = found["train"]
     for part, names in found.items():
         if differing := sorted(set(names) ^ set(classes), key=_natural):
@@ -142,8 +147,30 @@ def _listed(root: Path) -> tuple[tuple[str, ...], dict[str, Files]]:
     return classes, folders
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there.
+
+    Raises:
+        UserError: that cannot be told.
+    """
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise unlistable(path, error) from error
+
+
+def unlistable(folder: Path | str, error: OSError) -> UserError:
+    """What the operating system says about a folder, in one sentence."""
+    reason = (error.strerror or str(error)).lower()
+    return UserError(f"the folder {folder} cannot be read ({reason}); mend it or name another")
+
+
 def _classes(folder: Path) -> tuple[str, ...]:
-    entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    try:
+        with os.scandir(folder) as listing:
+            entries = [entry for entry in listing if not entry.name.startswith(".")]
+    except OSError as error:
+        raise unlistable(folder, error) from error
     names = [entry.name for entry in entries if _is_folder(entry)]
     if not names and any(_is_image(entry.name) for entry in entries):
         raise UserError(f"{folder} holds images and no class folders; move them to {folder}/CLASS/")
@@ -164,13 +191,17 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _files(root: Path, part: str, classes: tuple[str, ...]) -> Files:
+    def refuse(error: OSError) -> None:
+        # Passed over, the folder's images would be missing without a word.
+        raise unlistable(error.filename, error) from error
+
     paths: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
         top = os.path.join(root, "")
         found = [
             os.path.join(folder, file).removeprefix(top)
-            for folder, _, files in os.walk(root / part / name)
+            for folder, _, files in os.walk(root / part / name, onerror=refuse)
             for file in files
             if _is_image(file)
         ]
@@ -212,8 +243,10 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
-def _examined(root: Path, folders: Mapping[str, Files]) -> tuple[dict[str, int], dict[str, str], list[str]]:
-    """Short side and content digest of every image, and the unreadable ones.
+def _examined(
+    root: Path, folders: Mapping[str, Files]
+) -> tuple[dict[str, int], dict[str, str], dict[str, str]]:
+    """Short side and content digest of every image, and why the unreadable ones are.
 
     Every file is read and decoded once; the outcome is kept under names, sizes and times of change.
     """
@@ -222,27 +255,32 @@ def _examined(root: Path, folders: Mapping[str, Files]) -> tuple[dict[str, int],
     for path in paths:
         key.update(os.fsencode(f"{path}:{_stamp(os.path.join(root, path))};"))
 
-    def examine() -> list[tuple[int, str]]:
+    def examine(some: list[str]) -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []
         with ThreadPoolExecutor(cores()) as threads:
             # Some at a time: what waits for a thread takes ten times the memory of what comes of it.
-            for start in range(0, len(paths), CHUNK):
-                found += threads.map(_examine, (root / path for path in paths[start : start + CHUNK]))
+            for start in range(0, len(some), CHUNK):
+                found += threads.map(_examine, (root / path for path in some[start : start + CHUNK]))
         return found
 
-    seen = cache.document(f"folder-index/{key.hexdigest()[:32]}", examine, partial(_is_index, len(paths)))
-    sides = {path: int(side) for path, (side, _) in zip(paths, seen, strict=True)}
-    digests = {path: str(digest) for path, (_, digest) in zip(paths, seen, strict=True)}
-    return sides, digests, [path for path in paths if sides[path] == 0]
+    name = f"folder-index/{key.hexdigest()[:32]}"
+    kept = cache.document(name, partial(examine, paths), partial(_is_index, len(paths)))
+    seen = dict(zip(paths, kept, strict=True))
+    # Not only a broken file fails: memory, descriptors or a network were short, and may no longer be.
+    failed = [path for path in paths if seen[path][0] == 0]
+    seen.update(zip(failed, examine(failed), strict=True))
+    sides = {path: int(side) for path, (side, _) in seen.items()}
+    digests = {path: str(digest) for path, (_, digest) in seen.items()}
+    return sides, digests, {path: digests[path] for path in failed if sides[path] == 0}
 
 
 def _stamp(path: str) -> str:
-    """Size and time of change; nothing of a link that leads nowhere."""
+    """Size and times of change, of content and of permissions; nothing of a link that leads nowhere."""
     try:
         status = os.stat(path)
     except OSError:
         return ""
-    return f"{status.st_size}:{status.st_mtime_ns}"
+    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}"
 
 
 def _is_index(count: int, found: Any) -> bool:
@@ -255,10 +293,12 @@ def _is_index(count: int, found: Any) -> bool:
 
 
 def _examine(path: Path) -> tuple[int, str]:
-    """Short side (0: unreadable) and digest of the content."""
+    """Short side and digest of the content; of an unreadable image 0, and why if that can be told."""
     try:
         content = read_bytes(path, LARGEST_FILE)
         return short_side(content), hashlib.blake2b(content, digest_size=16).hexdigest()
+    except NoWhiteError as error:
+        return 0, str(error)
     # A broken file can make a decoder fail in any way.
     except Exception:
         return 0, ""

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from scaler.data import fractals
 from scaler.data.dataset import DataSet, PartName
-from scaler.data.resize import square
+from scaler.data.resize import square, upright
 from scaler.errors import UserError
 from scaler.inspect.images import UNKNOWN, Images
 
@@ -145,4 +145,4 @@ def _size(row: int, data: DataSet, part: PartName) -> tuple[int, int]:
     if not files:
         return data.native_resolution, data.native_resolution
     with Image.open(files[row]) as image:
-        return ImageOps.exif_transpose(image).size
+        return upright(image).size

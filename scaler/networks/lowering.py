@@ -23,6 +23,9 @@ from scaler.networks.layers import (
 )
 from scaler.networks.spec import Head, NetworkSpec, Stage, Style
 
+#: Up to so many pixels, the smallest images that a network can take are looked for.
+LARGEST_SOUGHT = 4096
+
 
 @lru_cache(maxsize=4096)
 def lower(spec: NetworkSpec) -> Seq:
@@ -34,23 +37,38 @@ def lower(spec: NetworkSpec) -> Seq:
     try:
         return _lower(spec)
     except ResolutionTooSmallError as error:
+        least = smallest_resolution(spec)
         raise UserError(
             f"{spec.name} cannot take images of {spec.resolution} px: {error}; "
-            f"the smallest it can take is {smallest_resolution(spec)} px"
+            + (
+                f"the smallest it can take is {least} px"
+                if least
+                else f"it takes none of up to {LARGEST_SOUGHT} px: give it smaller strides"
+            )
         ) from error
 
 
 def smallest_resolution(spec: NetworkSpec) -> int:
-    """The least resolution at which no strided layer sees a map smaller than its stride, in pixels."""
-    low, high = 0, 4096
+    """The least resolution at which no strided layer sees a map smaller than its stride, in pixels.
+
+    0 if it is above :data:`LARGEST_SOUGHT`.
+    """
+    low, high = 0, LARGEST_SOUGHT + 1
     while high - low > 1:
         middle = (low + high) // 2
-        try:
-            _lower(replace(spec, resolution=middle))
+        if _fits(replace(spec, resolution=middle)):
             high = middle
-        except ResolutionTooSmallError:
+        else:
             low = middle
-    return high
+    return high if high <= LARGEST_SOUGHT else 0
+
+
+def _fits(spec: NetworkSpec) -> bool:
+    try:
+        _lower(spec)
+    except ResolutionTooSmallError:
+        return False
+    return True
 
 
 def _lower(spec: NetworkSpec) -> Seq:

@@ -124,7 +124,8 @@ def _unusable(value: Tensor) -> str:
         return "has no values (it is on the meta device)"
     if value.layout != torch.strided:
         return "is sparse"
-    if value.is_quantized:
+    # One byte per number, or two numbers in it: what scales them is not in them.
+    if value.is_quantized or (value.is_floating_point() and value.dtype.itemsize == 1):
         return "is quantised"
     if value.is_complex():
         return "holds complex numbers"
@@ -167,8 +168,10 @@ def _check(
         if theirs[name].shape != ours[key].shape
         or theirs[name].is_floating_point() != ours[key].is_floating_point()
     ]
-    if not unknown and not missing and wrong and set(wrong) <= set(_CLASSIFIER):
-        given = theirs[found[_CLASSIFIER[0]]].shape[0]
+    last = theirs.get(found.get(_CLASSIFIER[0], ""))
+    # With as many classes as here, the last layer differs in something else.
+    given = len(last) if last is not None and last.dim() == 2 else spec.classes
+    if given != spec.classes and not unknown and not missing and set(wrong) <= set(_CLASSIFIER):
         raise UserError(
             f"{where} is for {given} classes and {spec.name} here for {spec.classes}: build the network for "
             f"{given} classes, or leave out the last layer (skip_classifier)"
@@ -182,10 +185,9 @@ def _check(
     }
     told = "; ".join(f"{about}: {', '.join(keys)}" for about, keys in problems.items() if keys)
     if told:
-        fitting = len(found) - len(wrong)
         raise UserError(
-            f"{where} does not fit {spec.name} ({fitting} of {len(theirs)} tensors fit; is it another "
-            f"network, or scaled otherwise?): {told}"
+            f"{where} does not fit {spec.name} ({len(found) - len(wrong)} of {len(theirs)} tensors fit; is "
+            f"it another network, or scaled otherwise?): {told}"
         )
 
 

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scaler.data import folder as folders
 from scaler.data.dataset import DataSet, Part
 from scaler.data.registry import load
 from scaler.errors import UserError
+from scaler.files import read_bytes
 from tests.data.conftest import MakeFolder
 
 
@@ -182,3 +187,129 @@ def test_small_images_are_refused_unless_asked_for(folder: MakeFolder) -> None:
     data = open_set(root, 48, allow_upsampling=True)
     assert "upsampled to 48 px" in data.notes[-1]
     assert data.part("train", 48).images.shape[1] == 48
+
+
+def test_a_photo_with_odd_tags_is_drawn_upright(folder: MakeFolder) -> None:
+    """Its orientation is 6, and a text is a fraction: Pillow cannot write such tags anew."""
+    root = folder({"train/a": 3, "train/b": 3})
+    entries = struct.pack("<HHII", 0x010F, 5, 1, 8) + struct.pack("<HHII", 0x0112, 3, 1, 6)
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2) + entries + bytes(4)
+    lower = np.zeros((40, 40, 3), dtype=np.uint8)
+    lower[20:] = 255
+    for index in range(3):
+        Image.fromarray(lower).save(root / f"train/a/{index}.png", exif=exif)
+    part = open_set(root).part("train", 8)
+    left = part.images[part.labels == 0][:, :, :3]
+    assert (left > 250).all()
+
+
+def test_an_image_of_floating_point_numbers_is_unreadable_and_says_why(folder: MakeFolder) -> None:
+    root = folder({"train/a": 4, "train/b": 4})
+    Image.fromarray(np.linspace(0, 1, 900, dtype=np.float32).reshape(30, 30)).save(root / "train/a/f.tif")
+    with pytest.raises(
+        UserError, match=r"1 image\(s\) .*train/a/f\.tif \(its pixels are 32-bit numbers.*\); mend"
+    ):
+        open_set(root)
+    data = open_set(root, skip_unreadable=True)
+    assert sum(data.sizes.values()) == 8
+    assert "f.tif (its pixels are 32-bit numbers" in data.notes[0]
+
+
+@pytest.mark.parametrize(
+    "fault", [MemoryError(), OSError(errno.EMFILE, "Too many open files"), UserError("cannot read it")]
+)
+def test_a_fault_that_passes_is_not_remembered(
+    folder: MakeFolder, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    root = folder({"train/a": 4, "train/b": 4})
+
+    def short(path: Path, largest: int) -> bytes:
+        if path.name == "2.png":
+            raise fault
+        return read_bytes(path, largest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folders, "read_bytes", short)
+        with pytest.raises(UserError, match="2 image"):
+            open_set(root)
+    assert sum(open_set(root).sizes.values()) == 8
+
+
+def test_only_what_failed_is_examined_again(folder: MakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = folder({"train/a": 4, "train/b": 4})
+    (root / "train/a/broken.png").write_text("no image")
+    open_set(root, skip_unreadable=True)
+    read: list[str] = []
+
+    def counted(path: Path, largest: int) -> bytes:
+        read.append(path.name)
+        return read_bytes(path, largest)
+
+    monkeypatch.setattr(folders, "read_bytes", counted)
+    assert sum(open_set(root, skip_unreadable=True).sizes.values()) == 8
+    assert read == ["broken.png"]
+
+
+def test_another_content_of_the_same_size_and_time_is_seen(folder: MakeFolder) -> None:
+    root = folder({"train/a": 4, "train/b": 4})
+    before = open_set(root).fingerprint
+    path = root / "train/a/0.png"
+    status = path.stat()
+    path.write_bytes(b"x" * status.st_size)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(UserError, match=r"train/a/0\.png"):
+        open_set(root)
+    assert open_set(root, skip_unreadable=True).fingerprint != before
+
+
+def closed(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Nobody may list the folder; for root, permissions would not do."""
+    listed = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if Path(path) == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+
+@pytest.mark.parametrize("place", ["train", "val", "train/b", "train/a/more/inside"])
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_folder_that_cannot_be_listed_is_named(
+    folder: MakeFolder, monkeypatch: pytest.MonkeyPatch, place: str, skip: bool
+) -> None:
+    """Its images would be missing without a word."""
+    root = folder({"train/a": 4, "train/b": 4, "val/a": 3, "val/b": 3, "train/a/more/inside": 2})
+    closed(monkeypatch, root / place)
+    with pytest.raises(UserError, match=rf"the folder \S+/{place} cannot be read \(permission denied\)"):
+        open_set(root, skip_unreadable=skip)
+
+
+@pytest.mark.parametrize("name", ["folder:{}", "./{}", "cifar10"])
+def test_a_path_that_the_system_does_not_take_is_named(tmp_path: Path, name: str) -> None:
+    long = "a" * 300
+    with pytest.raises(UserError, match=f"{long}.* cannot be read \\(file name too long\\)"):
+        load(name.format(long), root=tmp_path / long, largest_resolution=8)
+
+
+def test_a_folder_below_one_that_cannot_be_entered(
+    folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = folder({"train/a": 3, "train/b": 3})
+    asked: Callable[[Path], bool] = Path.is_dir
+
+    def refuse(path: Path) -> bool:
+        if path.parent == root:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return asked(path)
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    for name in (f"folder:{root}", "cifar10"):
+        with pytest.raises(UserError, match=r"/train cannot be read \(permission denied\)"):
+            load(name, root=root, largest_resolution=8)
+
+
+def test_the_home_of_nobody_is_told() -> None:
+    with pytest.raises(UserError, match=r"folder:~no-such-user/photos begins with no user's home"):
+        load("folder:~no-such-user/photos", largest_resolution=8)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -147,6 +150,96 @@ def test_cifar10_from_the_archive(batches: Path, monkeypatch: pytest.MonkeyPatch
     digest = hashlib.sha256((root / archive.name).read_bytes()).hexdigest()
     monkeypatch.setattr(cifar10, "SHA256", digest)
     check_official(registry.load("cifar10", root=root, largest_resolution=32), batches)
+
+
+@pytest.fixture
+def archive(batches: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The batches as the official archive."""
+    path = batches.parent.parent / "cifar-10-python.tar.gz"
+    with tarfile.open(path, "w:gz") as file:
+        file.add(batches, cifar10.BATCHES)
+    monkeypatch.setattr(cifar10, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    return path
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")])
+def test_an_interrupted_unpacking_leaves_nothing(
+    batches: Path, archive: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    """It stops where all files are there, the last of them empty."""
+
+    def half(self: tarfile.TarFile, path: str, **options: Any) -> None:
+        shutil.copytree(batches, Path(path, cifar10.BATCHES))
+        Path(path, cifar10.BATCHES, "test_batch").write_bytes(b"")
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tarfile.TarFile, "extractall", half)
+        with pytest.raises((KeyboardInterrupt, MachineError)):
+            registry.load("cifar10", root=archive.parent, largest_resolution=32)
+    assert list(own_cache.iterdir()) == []
+    check_official(registry.load("cifar10", root=archive.parent, largest_resolution=32), batches)
+
+
+def test_two_processes_may_unpack_at_once(
+    batches: Path, archive: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = cifar10._put
+
+    def slower(found: Path, target: Path) -> None:
+        shutil.copytree(found, target)
+        put(found, target)
+
+    monkeypatch.setattr(cifar10, "_put", slower)
+    check_official(registry.load("cifar10", root=archive.parent, largest_resolution=32), batches)
+    assert len(list(own_cache.glob("*batches*"))) == 1
+
+
+def test_a_cache_that_cannot_be_unpacked_into_is_said_so(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SCALER_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UserError, match=r"cannot be written .*: choose another SCALER_CACHE"):
+        registry.load("cifar10", root=archive.parent, largest_resolution=32)
+
+
+PIXELS = np.zeros((20, 3072), dtype=np.uint8)
+LABELS = [*range(10)] * 2
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ([1, 2], "it holds no dictionary but a list"),
+        (None, "it holds no dictionary but a NoneType"),
+        ({}, "data"),
+        ({b"data": PIXELS}, "labels"),
+        ({b"data": PIXELS[:10], b"labels": LABELS}, "it has 10 images and 20 labels"),
+        ({b"data": PIXELS, b"labels": LABELS[:10]}, "it has 20 images and 10 labels"),
+        ({b"data": PIXELS, b"labels": [LABELS]}, "it has 20 images and 20 labels"),
+        ({b"data": PIXELS[:0], b"labels": np.zeros(0, dtype=int)}, "it has 0 images"),
+        ({b"data": PIXELS, b"labels": [12, *LABELS[1:]]}, "a label is not from 0 to 9"),
+        ({b"data": PIXELS, b"labels": [-1, *LABELS[1:]]}, "a label is not from 0 to 9"),
+        ({b"data": PIXELS, b"labels": [0.5, *LABELS[1:]]}, "labels no whole numbers"),
+        ({b"data": PIXELS, b"labels": [[1], *LABELS[1:]]}, "inhomogeneous"),
+        ({b"data": PIXELS.astype(int), b"labels": LABELS}, "pixels are no bytes"),
+        ({b"data": PIXELS[:, 1:], b"labels": LABELS}, "reshape"),
+        ({b"data": 5, b"labels": LABELS}, "reshape"),
+    ],
+)
+@pytest.mark.parametrize("name", ["data_batch_3", "test_batch"])
+def test_a_batch_of_another_content_is_refused(batches: Path, name: str, content: object, words: str) -> None:
+    (batches / name).write_bytes(pickle.dumps(content))
+    with pytest.raises(UserError, match=rf"{name} is not a readable CIFAR-10 batch \(.*{words}.*unpack http"):
+        registry.load("cifar10", root=batches, largest_resolution=32)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x02R.", b"\x80\x02h\x05.", b"\x80\xff.", b"N."])
+def test_a_batch_that_is_no_pickle_is_refused(batches: Path, content: bytes) -> None:
+    (batches / "data_batch_1").write_bytes(content)
+    with pytest.raises(UserError, match="data_batch_1 is not a readable"):
+        registry.load("cifar10", root=batches, largest_resolution=32)
 
 
 def test_a_batch_file_cannot_run_code(batches: Path, tmp_path: Path) -> None:

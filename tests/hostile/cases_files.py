@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.hostile.case import Case
 from tests.hostile.cases_runs import GARBAGE, PLAN, specials
@@ -45,6 +46,8 @@ def _tensor(make: str) -> Callable[[Path], None]:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # it is old, and lives on in files
                     state[key] = torch.quantize_per_tensor(state[key], 0.1, 0, torch.qint8)
+            case "8 bits":
+                state[key] = state[key].to(torch.float8_e4m3fn)
             case "transposed":
                 state[key] = state[key].flatten()
             case "huge":
@@ -99,7 +102,7 @@ def weights() -> Iterator[Case]:
     """State dicts."""
     line = ("profile", "resnet-20", "--weights", "bad.pth")
     for name in ("NaN", "infinite", "meta", "sparse", "complex", "whole numbers", "quantised",
-        "transposed", "one missing",
+        "8 bits", "transposed", "one missing",
                  "no tensors", "a list", "empty"):  # fmt: skip
         yield Case("weights", name, line, ("bad.pth",), make=_tensor(name))
     for name, content in _pickles().items():
@@ -119,6 +122,13 @@ def weights() -> Iterator[Case]:
         )
     for name, make in specials("bad.pth").items():
         yield Case("weights", name, line, ("bad.pth",), make=make)
+
+
+def _floats() -> bytes:
+    """A TIFF of floating-point numbers."""
+    memory = io.BytesIO()
+    Image.new("F", (16, 16), 0.5).save(memory, "TIFF")
+    return memory.getvalue()
 
 
 def _png(width: int, height: int) -> bytes:
@@ -156,6 +166,7 @@ _IMAGES: dict[str, tuple[str, bytes]] = {
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\n"),
     "PPM without end": (_PLACE.replace("png", "ppm"), b"P6 999999999 999999999 255\n"),
     "ICO of nothing": (_PLACE.replace("png", "ico"), b"\x00\x00\x01\x00\xff\xff"),
+    "TIFF of fractions": (_PLACE.replace("png", "tif"), _floats()),
     "PSD of nothing": (_PLACE.replace("png", "psd"), b"8BPS\x00\x01" + b"\xff" * 40),
 }  # fmt: skip
 
@@ -239,6 +250,11 @@ def pictures() -> Iterator[Case]:
         ("photos|class",),
         make=lambda f: (f / "photos/train/kiwi").symlink_to("kiwi"),
     )
+    for name, data in (("too long", "folder:" + "a" * 300), ("home of nobody", "folder:~no-such-user/a")):
+        yield Case("image", name, (*PLAN, "--data", data), ("too long|home",))
+    root = (*PLAN, "--data-root", "a" * 300, "--data")
+    for data in ("folder:photos", "cifar10"):
+        yield Case("image", f"root too long, {data}", (*root, data), ("too long",))
     yield Case("image", "class is a FIFO", line, make=lambda f: os.mkfifo(f / "photos/train/kiwi"), code=0)
 
 

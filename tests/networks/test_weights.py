@@ -308,6 +308,36 @@ def test_files_without_weights_are_refused(tmp_path: Path, content: object, mess
         load_weights(build(base("resnet-18")), file)
 
 
+@pytest.mark.parametrize("shape", [(), (10,), (10, 32), (10, 64, 1)])
+def test_a_last_layer_of_another_shape_is_not_said_to_have_other_classes(shape: tuple[int, ...]) -> None:
+    network = build(base("resnet-20"))
+    state = dict(network.state_dict()) | {"head.classifier.weight": torch.zeros(shape)}
+    with pytest.raises(UserError, match=r"other shapes or types: head.classifier.weight"):
+        load_weights(network, state)
+
+
+FLOATS = [kind for kind in vars(torch).values() if isinstance(kind, torch.dtype) and kind.is_floating_point]
+
+
+@pytest.mark.parametrize("kind", sorted({*FLOATS, torch.int8, torch.complex64}, key=str), ids=str)
+def test_weights_of_any_type_are_taken_or_refused_in_one_sentence(kind: torch.dtype) -> None:
+    """Of numbers of 8 bits and fewer, torch cannot tell whether they are finite."""
+    network = build(base("resnet-20"))
+    state = dict(network.state_dict())
+    key = "head.classifier.weight"
+    shape = state[key].shape
+    state[key] = torch.zeros(*shape, kind.itemsize, dtype=torch.uint8).view(kind).reshape(shape)
+    if kind.is_floating_point and kind.itemsize > 1:
+        load_weights(network, state)
+        assert (network.state_dict()[key] == 0).all()
+    else:
+        refused = (
+            r"complex numbers|is quantised|other shapes or types: head.classifier.weight \(10, 64\) of int8"
+        )
+        with pytest.raises(UserError, match=refused):
+            load_weights(network, state)
+
+
 class Harmful:
     """Pickles to a call."""
 

@@ -71,6 +71,8 @@ def _path(path: Sequence[Waypoint]) -> Iterator[str]:
 
 
 def _noise(law: LawSummary) -> str:
+    if law.networks < 2:
+        return "One training tells neither what grows accuracy nor how much trainings scatter: train more."
     sentence = f"A training scatters by {100 * law.deviation:.1f} points from seed to seed"
     if law.sampling is not None and law.sampling >= law.deviation:
         sentence += f": no more than the sampling of validation images alone ({100 * law.sampling:.1f})"

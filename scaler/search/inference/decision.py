@@ -30,8 +30,12 @@ def full_cost(experiment: Experiment) -> Array:
 
 
 def ladder(experiment: Experiment) -> tuple[float, ...]:
-    """Sizes over which a candidate is judged: the budget, its square, .., up to ``experiment.up_to``."""
-    steps = int(np.log(experiment.up_to) / abs(np.log(experiment.budget)) + 1e-9)
+    """Sizes over which a candidate is judged: the budget, its square, .., up to ``experiment.up_to``.
+
+    Who shrinks may give the smallest size or its inverse: 1/16 or 16.
+    """
+    reach = np.log(experiment.up_to)
+    steps = int((abs(reach) if experiment.budget < 1 else reach) / abs(np.log(experiment.budget)) + 1e-9)
     return tuple(experiment.budget ** (1 + step) for step in range(max(1, steps)))
 
 

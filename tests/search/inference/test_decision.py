@@ -49,6 +49,7 @@ def test_the_ladder_climbs_in_budgets(budget: float, up_to: float, sizes: tuple[
 def test_a_budget_below_one_goes_down_its_ladder() -> None:
     shrink = replace(EXPERIMENT, budget=0.5)
     assert ladder(shrink) == pytest.approx((1 / 2, 1 / 4, 1 / 8, 1 / 16))
+    assert ladder(replace(shrink, up_to=1 / shrink.up_to)) == ladder(shrink)
     np.testing.assert_allclose(octaves_of(shrink).sum(axis=1), -1.0)
     asked = worths(shrink)
     np.testing.assert_allclose(np.unique(asked.octaves.sum(axis=1)), [-4, -3, -2, -1])
