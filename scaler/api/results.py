@@ -214,6 +214,15 @@ class Scaling(_OfRun):
 
         return growth_laws(self.curve, self._values()) if len(self.trials) else {}
 
+    @property
+    def base_flops(self) -> float:
+        """FLOPs of the base, which need not be among the networks, nor the smallest of them."""
+        at_base = self.curve[self.curve["phi"] == 0]
+        if len(at_base):
+            return float(at_base["flops"].iloc[0])
+        first = self.curve.iloc[0]
+        return float(first["flops"] / first["flops_ratio"]) if first["flops_ratio"] > 0 else first["flops"]
+
     @in_python
     def predict(self, flops: str) -> pd.DataFrame:
         """The accuracy that every policy's law expects at ``10x`` of the base or ``4G``, with its bounds.
@@ -225,7 +234,7 @@ class Scaling(_OfRun):
 
         from scaler.report.answers.growth_law import predict
 
-        return pd.DataFrame(predict(self.laws(), flops, float(self.curve["flops"].min())))
+        return pd.DataFrame(predict(self.laws(), flops, self.base_flops))
 
     @in_python
     def for_accuracy(self, accuracy: str | float) -> pd.DataFrame:

@@ -190,11 +190,11 @@ def _answer(
     if not isinstance(found, Scaling) or found.trials.empty:
         raise UserError(f"{run.path} has no trainings to learn a law from: run `scaler scale` first")
     output.note(f"Scaling     {run.path}")
-    laws, base = found.laws(), float(found.curve["flops"].min())
+    laws = found.laws()
     data: dict[str, Any] = {"run": str(run.path)}
     lines: list[str] = []
     if predicted is not None:
-        data["predictions"] = predict(laws, predicted, base)
+        data["predictions"] = predict(laws, predicted, found.base_flops)
         lines += prediction_lines(data["predictions"])
     if accuracy is not None:
         data["for_accuracy"] = for_accuracy(laws, accuracy)
@@ -203,10 +203,10 @@ def _answer(
 
 
 def _print(output: Output, found: Scaling) -> None:
-    from scaler.report.answers.growth_law import law_lines
+    from scaler.report.answers.growth_law import law_lines, law_rows
     from scaler.report.answers.scaling import comparison_lines
     from scaler.report.columns import CURVE_COLUMNS, SCALING_COLUMNS, cost_columns
-    from scaler.report.tables import growth_lines, records, rich_table
+    from scaler.report.tables import doubling_rows, growth_lines, records, rich_table
 
     curve = found.curve
     table = rich_table(curve, (*CURVE_COLUMNS, *SCALING_COLUMNS, *cost_columns(curve)))
@@ -215,7 +215,13 @@ def _print(output: Output, found: Scaling) -> None:
         return
     differences = found.differences()
     output.result(
-        {"run": str(found.path), "networks": records(curve), "differences": differences},
+        {
+            "run": str(found.path),
+            "networks": records(curve),
+            "doublings": doubling_rows(curve),
+            "differences": differences,
+            "laws": law_rows(found.laws()),
+        },
         table,
         *growth_lines(curve),
         *comparison_lines(differences, str(curve["policy"].iloc[0])),

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pandas as pd
 
-from scaler.curves.scaling_law import overall_slope, slopes
+from scaler.curves.scaling_law import Slope, overall_slope, slopes
 from scaler.report.columns import Column, Row
 from scaler.report.fitted import Cells, Fitted
 from scaler.scaling.budget import format_count
@@ -54,6 +54,23 @@ def policies(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         if own.empty and len(trained) > len(bases):
             continue
         yield str(policy), pd.concat([bases.head(1), own]).sort_values("flops")
+
+
+def doubling_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """What a doubling of FLOPs gains, by policy, as plain data: over all networks and at each step."""
+    rows: list[dict[str, Any]] = []
+    for policy, own in policies(frame):
+        points = [own[name].astype(float).tolist() for name in ("flops", "accuracy", "accuracy_stderr")]
+        whole = overall_slope(*points)
+        if whole is not None:
+            steps = [_slope_row(step) for step in slopes(*points)]
+            rows.append({"policy": policy, **_slope_row(whole), "steps": steps})
+    return rows
+
+
+def _slope_row(slope: Slope) -> dict[str, Any]:
+    stderr = None if pd.isna(slope.stderr) else slope.stderr
+    return {"flops": list(slope.flops), "gain": slope.gain, "stderr": stderr}
 
 
 def growth_lines(frame: pd.DataFrame) -> list[str]:

@@ -53,7 +53,7 @@ class Grid(_Checked):
     alpha: Bounds | None = None
     beta: Bounds | None = None
     gamma: Bounds | None = None
-    step: Annotated[Number, Field(gt=0, le=100)] | None = None
+    step: Annotated[Number, Field(ge=1e-6, le=100)] | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:

@@ -130,3 +130,11 @@ def test_policies_are_named() -> None:
     for text in ("deep", "", "all,depth"):
         with pytest.raises(UserError, match="choose from depth"):
             parse_compare(text)
+
+
+def test_what_cannot_shrink_so_far_is_the_nearest_miss() -> None:
+    deep = Scalable(small(base("resnet-20"), 32).with_classes(10), Rounding())
+    networks, missing = ladder({"compound": DEPTH}, (-2.0,), Rungs(deep, deep, 2.0, 0.03))
+    assert not missing
+    assert set(networks[0].native.spec.depths) == {1}
+    assert 0.25 < networks[0].native.ratio < 0.35

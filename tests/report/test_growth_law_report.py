@@ -1,8 +1,11 @@
 """Answers of a growth law, and its refusals."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from scaler.api.results import Scaling
+from scaler.curves.growth_law import NoLaw
 from scaler.errors import UserError
 from scaler.growth.law import growth_laws
 from scaler.report.answers.growth_law import (
@@ -10,6 +13,7 @@ from scaler.report.answers.growth_law import (
     flops_lines,
     for_accuracy,
     law_lines,
+    law_rows,
     parse_accuracy,
     predict,
     prediction_lines,
@@ -43,8 +47,8 @@ def test_a_network_between_those_measured_is_predicted_for_every_policy(laws: La
 
 def test_beyond_what_was_measured_is_said_and_much_beyond_refused(laws: Laws) -> None:
     assert predict(laws, "16x", 1e8)[0]["beyond"]
-    for text in ("100x", "1M"):
-        with pytest.raises(UserError, match=r"says nothing beyond 6\.40G"):
+    for text, where in (("100x", r"beyond 6\.40G"), ("1M", "below 100M")):
+        with pytest.raises(UserError, match=f"says nothing {where}"):
             predict(laws, text, 1e8)
 
 
@@ -79,3 +83,26 @@ def test_the_next_doubling_is_told_for_every_policy(laws: Laws) -> None:
     first, second = law_lines(laws)
     assert first.startswith("compound: one doubling more, to 1.60G FLOPs")
     assert second.startswith("depth")
+
+
+@pytest.mark.parametrize(
+    ("phis", "ratios", "flops"),
+    [
+        ([0.0, -1.0, -2.0], [1.0, 0.5, 0.25], 4e8),  # shrunk: the base is the largest
+        ([2.0, 3.0], [4.0, 8.0], 4e8),  # without the base
+    ],
+)
+def test_factors_are_on_the_base_and_not_on_the_smallest_network(
+    phis: list[float], ratios: list[float], flops: float
+) -> None:
+    curve = pd.DataFrame({"phi": phis, "flops": [4e8 * r for r in ratios], "flops_ratio": ratios})
+    assert Scaling(None, curve, pd.DataFrame()).base_flops == flops
+
+
+def test_the_same_is_there_as_plain_data(laws: Laws) -> None:
+    rows = {row["policy"]: row for row in law_rows(laws)}
+    assert rows.keys() == laws.keys()
+    for policy, law in laws.items():
+        assert ("reason" in rows[policy]) == isinstance(law, NoLaw)
+        if not isinstance(law, NoLaw):
+            assert rows[policy]["accuracy_low"] < rows[policy]["accuracy"] < rows[policy]["accuracy_high"]

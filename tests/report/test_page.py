@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
@@ -15,6 +15,8 @@ import pytest
 from scaler import runs
 from scaler.cli.report import report
 from scaler.report.columns import CSV_FORMATS, curve_frame
+from scaler.report.page import facts
+from scaler.report.page.answers import scale_answer
 from scaler.report.page.page import page, write_page
 from scaler.runs import Run
 from tests.cli.test_pareto import SPACE, searched
@@ -96,6 +98,47 @@ def test_a_page_stands_alone_and_answers_first(written: Path) -> None:
     assert words.index("The networks") < words.index("What this cannot say")
     assert "scaler scale --search one --phi 0,1,2,3 --compare depth,width,resolution" in words
     assert "--seed 7" in words
+
+
+POLICY = {"name": "compound", "alpha": 1.2, "beta": 1.1, "gamma": 1.15, "path": "Policy"}
+GROWN = {
+    "space": {"seeds": 2},
+    "asked": {"phis": [2]},
+    "networks": [["compound", 2], ["width", 2]],
+    "search": "one",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "command"),
+    [
+        ({}, "--search one --phi 2,2 --compare width --seeds 2"),
+        (
+            {"policy": {**POLICY, "path": "PathPolicy"}},
+            "--search one --path law --phi 2,2 --compare width --seeds 2",
+        ),
+        ({"train": False}, "--search one --phi 2,2 --compare width --no-train"),
+        ({"networks": [["compound", 0]]}, "--search one --phi 0 --compare none --seeds 2"),
+        (
+            {"asked": {"space": {"seeds": 3}}},
+            "--space space.yaml --alpha 1.2 --beta 1.1 --gamma 1.15 --phi 2,2 --compare width --seeds 2",
+        ),
+    ],
+)
+def test_the_command_makes_this_run_again(changed: dict[str, Any], command: str, tmp_path: Path) -> None:
+    run = Run(tmp_path, "scale", {**GROWN, "policy": POLICY, **changed})
+    assert facts.command(run, scaling=True) == f"scaler scale {command}"
+
+
+def test_one_trained_network_is_said(scaling: Run, tmp_path: Path) -> None:
+    shutil.copytree(scaling.path, tmp_path / "one")
+    curve = (tmp_path / "one" / "curve.csv").read_text().splitlines()
+    (tmp_path / "one" / "curve.csv").write_text("\n".join([curve[0], curve[2], ""]))
+    trials = (tmp_path / "one" / "trials.csv").read_text().splitlines()
+    own = [line for line in trials if line.startswith("1,")]
+    (tmp_path / "one" / "trials.csv").write_text("\n".join([trials[0], *own, ""]))
+    said = next(scale_answer(runs.load_run(tmp_path / "one")))
+    assert re.fullmatch(r"compound: effnet-b0 reaches 6\d\.\d ± \d\.\d % at 800M FLOPs\.", said)
 
 
 def test_every_network_says_its_numbers_in_the_picture(written: Path) -> None:

@@ -30,6 +30,19 @@ def law_lines(laws: Laws) -> Iterator[str]:
         yield f"No law of growth: {reason}."
 
 
+def law_rows(laws: Laws) -> list[dict[str, Any]]:
+    """The same as plain data: what one more doubling is expected to reach, or why that is not told."""
+    rows: list[dict[str, Any]] = []
+    for policy, law in laws.items():
+        if isinstance(law, NoLaw):
+            rows.append({"policy": policy, "reason": law.reason})
+        else:
+            flops = 2 * law.largest
+            found = law.accuracy(flops, measured=True)
+            rows.append({"policy": policy, "flops": flops, **_fields("accuracy", found)})
+    return rows
+
+
 def predict(laws: Laws, flops: str, base_flops: float) -> list[dict[str, Any]]:
     """The accuracy that every policy's law expects of a network, such as ``10x`` of the base or ``4G``.
 
@@ -42,9 +55,11 @@ def predict(laws: Laws, flops: str, base_flops: float) -> list[dict[str, Any]]:
         if isinstance(law, NoLaw):
             why.append(f"{policy}: {law.reason}")
         elif not law.smallest * 0.97 <= wanted <= law.reach * 1.03:
+            below = wanted < law.smallest
+            end = f"below {format_count(law.smallest)}" if below else f"beyond {format_count(law.reach)}"
             why.append(
                 f"{policy} was measured from {format_count(law.smallest)} to {format_count(law.largest)}, "
-                f"which says nothing beyond {format_count(law.reach)}"
+                f"which says nothing {end}"
             )
         else:
             found = law.accuracy(wanted, measured=True)
@@ -53,7 +68,7 @@ def predict(laws: Laws, flops: str, base_flops: float) -> list[dict[str, Any]]:
     if not rows:
         raise UserError(
             f"--predict {flops} ({format_count(wanted)} FLOPs) cannot be answered: {'; '.join(why)}. "
-            "Scale to a larger --phi, with two seeds or more"
+            "Scale to a --phi that reaches there, with two seeds or more"
         )
     return rows
 

@@ -52,6 +52,10 @@ def scale_answer(run: Run) -> Iterator[str]:
             f"FLOPs to {percent(last['accuracy'], last['accuracy_stderr'])} % at "
             f"{format_count(last['flops'])}."
         )
+    elif len(own):
+        one = own.iloc[0]
+        reached = percent(one["accuracy"], one["accuracy_stderr"])
+        yield f"{chosen}: {one['base']} reaches {reached} % at {format_count(one['flops'])} FLOPs."
     else:
         yield f"{chosen}: the networks were counted, and none was trained."
     if values:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from scaler.growth.policies import OWN
+from scaler.growth.policies import OWN, PathPolicy
 from scaler.report.pictures.captions import caption
 from scaler.runs import RUN_FILE, Run
 
@@ -75,15 +75,24 @@ def command(run: Run, *, scaling: bool) -> str:
     what = f"--flops {asked['flops']}" if asked.get("flops") else f"--phi {_phis(asked, known)}"
     others = dict.fromkeys(str(policy) for policy, _ in known.get("networks", []))
     compare = ",".join(list(others)[1:]) or "none"
-    policy = known.get("policy") or {}
-    keys = ("alpha", "beta", "gamma") if policy.get("name") == OWN else ()
-    own = " ".join(f"--{key} {policy[key]:.6g}" for key in keys)
-    source = f"--search {known['search']}" if known.get("search") else f"--space space.yaml {own}".strip()
-    return f"scaler scale {source} {what} --compare {compare} --seeds {_seeds(known)}{seed}"
+    trained = f"--seeds {_seeds(known)}" if known.get("train", True) else "--no-train"
+    return f"scaler scale {_source(known)} {what} --compare {compare} {trained}{seed}"
+
+
+def _source(known: Mapping[str, Any]) -> str:
+    """Where the coefficients come from; a search's space is not the one that was fitted to a time."""
+    policy, asked = known.get("policy") or {}, known.get("asked") or {}
+    fitted = asked.get("space", known.get("space")) != known.get("space")
+    if known.get("search") and not fitted:
+        return f"--search {known['search']}" + " --path law" * (policy.get("path") == PathPolicy.__name__)
+    keys = ("alpha", "beta", "gamma") if policy.get("name") == OWN or fitted else ()
+    return " ".join(["--space space.yaml", *(f"--{key} {policy[key]:.6g}" for key in keys if key in policy)])
 
 
 def _phis(asked: Mapping[str, Any], known: Mapping[str, Any]) -> str:
     phis = sorted({float(phi) for _, phi in known.get("networks", [])} or set(asked.get("phis") or [1]))
+    if len(phis) == 1 and phis[0]:
+        phis *= 2  # one alone would mean all up to it
     return ",".join(f"{phi:g}" for phi in phis)
 
 

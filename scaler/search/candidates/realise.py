@@ -9,7 +9,6 @@ from functools import cached_property
 from itertools import product
 
 from scaler.cost.network_cost import cost
-from scaler.errors import UserError
 from scaler.networks.scale import effective, scale
 from scaler.networks.spec import NetworkSpec
 from scaler.scaling.multipliers import Coefficients, Multipliers
@@ -142,8 +141,7 @@ def meet(scalable: Scalable, asked: Multipliers, target: Target, reach: float) -
                 nearest = realised
         if best is not None:
             return best
-    if nearest is None:
-        raise UserError(f"{scalable.spec.name} cannot be scaled by {asked}")
+    assert nearest is not None, "there is always a network of one layer and one pixel nearby"
     return nearest
 
 
@@ -151,17 +149,19 @@ def nearby(base: NetworkSpec, asked: Multipliers, moves: Multipliers) -> Iterato
     """Multipliers around those asked for, the nearest first; each axis may move by its factor (1: not)."""
     depth, width, resolution = astuple(asked)
     layers, pixels = base.depth or DEPTH_STEPS, base.resolution
-    depths = range(_floor(depth / moves.depth * layers), _floor(depth * moves.depth * layers) + 1)
-    sides = range(
-        _floor(resolution / moves.resolution * pixels), _floor(resolution * moves.resolution * pixels) + 1
-    )
+    depths = _around(depth * layers, moves.depth)
+    sides = _around(resolution * pixels, moves.resolution)
     steps = range(-WIDTH_STEPS, WIDTH_STEPS + 1) if moves.width > 1 else (0,)
     options = [
         Multipliers(total / layers, width * moves.width ** (step / WIDTH_STEPS), side / pixels)
         for total, step, side in product(depths, steps, sides)
-        if total > 0 and side > 0
     ]
     yield from sorted(options, key=lambda option: _moved(option, asked))
+
+
+def _around(value: float, factor: float) -> range:
+    """Whole numbers about a value, up to a factor away; at least 1."""
+    return range(max(1, _floor(value / factor)), max(1, _floor(value * factor)) + 1)
 
 
 def _moved(one: Multipliers, other: Multipliers) -> float:
