@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
     from scaler.execution.protocol import Strategy
     from scaler.replay.evaluation import Score
+    from scaler.replay.simulator import Simulator
     from scaler.replay.table import Table
 
 #: As quick as replays should be; the baselines are asked for by name, or by ``all``.
-_DEFAULT = "exhaustive,one-seed,halving,random,racing,knowledge-gradient"
+_DEFAULT = "exhaustive,one-seed,halving,random,racing,knowledge-gradient,law"
 
 
 def replay(
@@ -59,6 +60,7 @@ def replay(
 
     Example: scaler replay results/reference/tables/effnet-b0-fractals.csv --replays 200
     """
+    from scaler.replay.simulator import simulator_of
     from scaler.replay.table import frame_of, read_table, write_table
     from scaler.search.strategies.registry import parse_strategy
 
@@ -70,11 +72,12 @@ def replay(
     field = [(text.strip(), parse_strategy(text)) for text in _names(strategy).split(",")]
     read = [read_table(path) for path in tables]
     if record is not None:
-        write_table(frame_of(read[0]), record, f"scaler replay {tables[0].name} --record {record.name}")
+        write_table(frame_of(tables[0]), record, f"scaler replay {tables[0].name} --record {record.name}")
         printed.note(f"Wrote {record}")
         return
     _print_fidelity(printed, read)
-    rows = [score for one in read for score in _scores(printed, one, field, replays, metric, seed)]
+    simulators = [simulator_of(one) for one in read]  # what is no use is refused before the first is played
+    rows = [score for one in simulators for score in _scores(printed, one, field, replays, metric, seed)]
     if output is not None:
         _write(rows, output)
     printed.result([vars(row) for row in rows], _shown(rows))
@@ -87,13 +90,17 @@ def _names(text: str) -> str:
 
 
 def _scores(
-    printed: Output, one: Table, field: list[tuple[str, Strategy]], count: int, metric: str, seed: int
+    printed: Output,
+    simulator: Simulator,
+    field: list[tuple[str, Strategy]],
+    count: int,
+    metric: str,
+    seed: int,
 ) -> list[Score]:
     from scaler.replay.evaluation import reference_regrets, replays, score
-    from scaler.replay.simulator import simulator_of
     from scaler.report.answers.replay import reference_text
 
-    simulator, scores = simulator_of(one), []
+    one, scores = simulator.table, []
     printed.note(f"{one.name}: {reference_text(reference_regrets(simulator, count, seed), one)}")
     with printed.progress(f"Replaying {one.name}", count * len(field)) as advance:
         for label, strategy in field:

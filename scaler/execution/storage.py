@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, quote_plus
@@ -26,6 +26,8 @@ from scaler.files import reported
 
 T = TypeVar("T")
 
+#: What Optuna runs into where a storage holds something else than it wrote.
+STUMBLES = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 #: Seconds that SQLite is waited for while others write, and a server that is gone.
 SQLITE_PATIENCE, SERVER_PATIENCE = 60.0, 300.0
 #: Seconds before a server is tried again, at first and at most.
@@ -57,7 +59,11 @@ def open_storage(address: str) -> BaseStorage:
             if path.exists() and not path.is_file():  # a pipe would never end
                 raise UserError(f"{path} is no plain file: remove it, and run the same command again")
             mend(path)
-            return JournalStorage(_Journal(address, lock_obj=_JournalLock(path)))  # type: ignore[arg-type]
+            journal = _Journal(address, lock_obj=_JournalLock(path))  # type: ignore[arg-type]
+            try:
+                return JournalStorage(journal)
+            except STUMBLES:
+                raise damaged(f"line {journal.line}", address) from None
     try:
         options = (
             {"connect_args": {"timeout": SQLITE_PATIENCE}} if _file(address) else {"pool_pre_ping": True}
@@ -102,6 +108,15 @@ def together(storage: BaseStorage) -> contextlib.AbstractContextManager[None]:
     """Write what follows at once, where the storage can: attributes and curves, which nobody waits for."""
     journal = getattr(storage, "_backend", None)
     return journal.together() if isinstance(journal, _Journal) else contextlib.nullcontext()
+
+
+def damaged(part: str, address: str) -> UserError:
+    """What to say of a part of a study, such as a line of its journal, that nobody can have written so."""
+    kept = "file" if _file(address) else "database"
+    return UserError(
+        f"{part} of {hidden(address, address)} is damaged: put back a copy of the {kept}, or remove it to "
+        "train anew."
+    )
 
 
 def leadership(address: str, name: str) -> Leadership:
@@ -215,9 +230,19 @@ def _taken(name: str) -> UserError:
 
 
 class _Journal(JournalFileBackend):
-    """A journal that can write several records at once: each write waits for the disk."""
+    """A journal that can write several records at once: each write waits for the disk.
 
+    Attributes:
+        line: the one that was read last, counted from 1.
+    """
+
+    line = 0
     _held: list[dict[str, Any]] | None = None
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        for number, log in enumerate(super().read_logs(log_number_from), log_number_from + 1):
+            self.line = number
+            yield log
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         if self._held is None:
@@ -267,7 +292,7 @@ def mend(journal: Path) -> None:
     """
     if not journal.exists():
         return
-    good, damaged, number = 0, 0, 0
+    good, broken, number = 0, 0, 0
     with journal.open("rb") as file:
         if file.read(1) not in (b"", b"{"):  # before a line is read that may never end
             raise _no_study(journal)
@@ -277,15 +302,12 @@ def mend(journal: Path) -> None:
             if not (whole and _is_record(line)):
                 if whole and number == 1:
                     raise _no_study(journal)
-                damaged = damaged or number
-            elif damaged:
-                raise UserError(
-                    f"line {damaged} of {journal} is damaged: put back a copy of the file, or remove it to "
-                    "train anew."
-                )
+                broken = broken or number
+            elif broken:
+                raise damaged(f"line {broken}", str(journal))
             else:
                 good += len(line)
-    if damaged:
+    if broken:
         with journal.open("rb+") as file:
             file.truncate(good)
 

@@ -10,9 +10,11 @@ results/NAME/study.log`` opens (``pip install optuna-dashboard``) while the sear
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from typing import Any, TypeVar
 
 from optuna.distributions import IntDistribution
@@ -24,11 +26,14 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from scaler.errors import UserError
 from scaler.execution.executors.executor import Failure
 from scaler.execution.protocol import Experiment, Observation, TrialSpec
-from scaler.execution.storage import leadership, open_storage, persistently, together
+from scaler.execution.storage import STUMBLES, damaged, leadership, open_storage, persistently, together
 from scaler.execution.trials_table import observe
 from scaler.training.recipe import Evaluation
 
 T = TypeVar("T")
+
+#: Larger numbers than this are none that a training could have come to.
+_LARGEST = 1e24
 
 
 class Study:
@@ -92,11 +97,18 @@ class Study:
         self.close()
 
     def observations(self) -> dict[TrialSpec, Observation]:
-        """What complete trials tell about each spec; of two that tell the same, the older counts."""
+        """What complete trials tell about each spec; of two that tell the same, the older counts.
+
+        Raises:
+            UserError: a trial says what no training can have come to.
+        """
         known: dict[TrialSpec, Observation] = {}
         for trial in self._trials(TrialState.COMPLETE):
-            evaluations = [_from_json(values) for values in trial.user_attrs["evaluations"]]
-            for seen in observe(_spec(trial), evaluations):
+            try:
+                told = observe(_spec(trial), _evaluations(trial))
+            except (LookupError, TypeError, ValueError):
+                raise damaged(f"trial {trial.number}", self._address) from None
+            for seen in told:
                 known.setdefault(TrialSpec(seen.candidate, seen.seed_index, seen.rung), seen)
         return known
 
@@ -161,7 +173,16 @@ class Study:
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Trials that stand for a spec, oldest first; others (made by hand) are passed over."""
-        frozen = self._do(lambda: self._storage.get_all_trials(self._id, deepcopy=False, states=states))
+
+        def read() -> list[FrozenTrial]:
+            try:
+                return self._storage.get_all_trials(self._id, deepcopy=False, states=states)
+            except STUMBLES:
+                raise damaged("a trial", self._address) from None
+
+        frozen = self._do(read)
+        if odd := [trial for trial in frozen if not isinstance(trial.user_attrs, dict)]:
+            raise damaged(f"trial {odd[0].number}", self._address)
         return [trial for trial in frozen if "spec" in trial.user_attrs]
 
     def _do(self, operation: Callable[[], T]) -> T:
@@ -183,7 +204,46 @@ def _template(spec: TrialSpec, experiment: Experiment, attributes: Mapping[str, 
 
 
 def _spec(trial: FrozenTrial) -> TrialSpec:
-    return TrialSpec(*trial.user_attrs["spec"])
+    """Raises ValueError or TypeError where it is none, or not that of the trial's parameters."""
+    spec = TrialSpec(*trial.user_attrs["spec"])
+    for name, value in asdict(spec).items():
+        if not _within(value, 0, whole=True) or trial.params.get(name, value) != value:
+            raise ValueError(name)
+    return spec
+
+
+def _evaluations(trial: FrozenTrial) -> list[Evaluation]:
+    """Raises LookupError, ValueError or TypeError where no training can have given them."""
+    found = [_from_json(values) for values in trial.user_attrs["evaluations"]]
+    if not all(map(_is_sound, found)):
+        raise ValueError("values")
+    for earlier, later in itertools.pairwise(found):
+        # A training that ended stands for its later rungs as well, and may end before its next epoch.
+        if earlier.ended > later.ended or later.epochs < earlier.epochs + (not later.ended):
+            raise ValueError("order")
+    return found
+
+
+def _is_sound(evaluation: Evaluation) -> bool:
+    """Whether its values are in their ranges; one that ended says no accuracy, and may have seen nothing."""
+    ended, least = evaluation.ended, 0 if evaluation.ended else 1
+    return (
+        isinstance(evaluation.diverged, bool)
+        and isinstance(evaluation.too_large, bool)
+        and _within(evaluation.epochs, least, whole=True)
+        and _within(evaluation.images, least, whole=True)
+        and _within(evaluation.train_flops, least)
+        and _within(evaluation.micro_batch, 0, whole=True)
+        and _within(evaluation.seconds, 0)
+        and (ended or _within(evaluation.accuracy, 0, 1))
+        and (ended or _within(evaluation.loss, 0, sys.float_info.max))
+    )
+
+
+def _within(value: object, least: float, most: float = _LARGEST, *, whole: bool = False) -> bool:
+    """Whether it is a number in this range; NaN is in none."""
+    kind = int if whole else (int, float)
+    return isinstance(value, kind) and not isinstance(value, bool) and least <= value <= most
 
 
 def _to_json(evaluation: Evaluation) -> list[Any]:

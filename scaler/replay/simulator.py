@@ -132,9 +132,14 @@ def simulator_of(table: Table) -> Simulator:
     a mean over ``n`` is smaller than one from the truth by ``sqrt(1 - 1/n)``; this is undone.
 
     Raises:
-        UserError: every candidate diverged.
+        UserError: the table has a single seed, or every candidate diverged.
     """
     count, seeds = len(table.experiment.shares), table.experiment.max_seeds
+    if seeds < 2:
+        raise UserError(
+            f"{table.name} has one seed per candidate, which shows no noise, and replays need at least two: "
+            "record a second seed, as `scaler search --seeds 2` does"
+        )
     values = np.stack([table.accuracy, table.loss])
     own = values[:, :count, :seeds]
     epochs = own.shape[3]
@@ -158,7 +163,7 @@ def simulator_of(table: Table) -> Simulator:
         off_budget=curves(off, places) if off.shape[1] else None,
         larger=curves(_larger(table)) if table.larger else None,
         slopes=np.linalg.solve(within, noise[0].T @ noise[1] / freedom),
-        seed_effect=seed_effect * np.sqrt(seeds / max(seeds - 1, 1)),
+        seed_effect=seed_effect * np.sqrt(seeds / (seeds - 1)),
         noise=noise * np.sqrt(noise.shape[1] / freedom),
     )
 

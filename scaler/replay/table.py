@@ -36,6 +36,12 @@ COLUMNS = (
 KINDS = ("candidate", "off", "larger", "box")
 FURTHER = ("kind", "network", "octave_depth", "octave_width", "octave_resolution")
 _SHARES, _OCTAVES = list(COLUMNS[1:4]), list(FURTHER[2:])
+#: Digits behind the point that numbers are written with.
+_DIGITS = {
+    **dict.fromkeys(("candidate", "seed_index", "epochs", "images", "train_flops"), 0),
+    **dict.fromkeys((*_SHARES, "accuracy", "loss"), 6),
+    **dict.fromkeys(_OCTAVES, 4),
+}
 #: What columns were called in older tables.
 _OLDER = {"seed": "seed_index"}
 _KEYS = ["candidate", "seed_index", "epochs"]
@@ -108,53 +114,28 @@ def read_table(path: Path) -> Table:
     """Read a table from a CSV file, or from a run's directory (``trials.csv`` with ``candidates.csv``).
 
     Raises:
-        UserError: there is no such file, a column or a training is missing, or a value is no number.
+        UserError: there is no such file, a column or a training is missing, or a value is wrong.
     """
-    frame = _read_run(path) if path.is_dir() else read_csv(path, COLUMNS, _OLDER)
+    frame = _read_frame(path)
     if "kind" not in frame:
-        frame = frame.assign(kind="candidate", network=frame["candidate"].astype(str))
-    if wrong := set(frame["kind"]) - set(KINDS):
-        raise UserError(
-            f"{path}: column kind holds {min(map(str, wrong))!r}; it is one of {', '.join(KINDS)}"
-        )
-    for column in (c for c in _OCTAVES if c in frame):
-        _check_there(path, frame, column)
-    frame = frame.reindex(columns=[*frame.columns, *(c for c in _OCTAVES if c not in frame)])
-    for column in sorted(set(COLUMNS) - {"loss", *_SHARES}):
-        _check_there(path, frame, column)
-    for column in _SHARES:
-        _check_there(path, frame[frame["kind"].isin(("candidate", "larger"))], column)
-    if (there := frame.loc[frame["kind"] == "candidate", "candidate"].nunique()) < 2:
-        raise UserError(f"{path} holds trainings of {there} candidates: to compare, at least two are needed")
-    numbers = [*COLUMNS, *_OCTAVES]
-    return _to_table(path, frame.astype(dict.fromkeys(numbers, float)))
+        frame = frame.assign(kind="candidate", network="", **dict.fromkeys(_OCTAVES, np.nan))
+    return _to_table(path, frame)
+
+
+def frame_of(path: Path) -> pd.DataFrame:
+    """All that a table, or a run's directory, holds: read by :func:`read_table`, it gives the same.
+
+    Raises:
+        UserError: as :func:`read_table`, where it can tell by a row alone.
+    """
+    frame = _read_frame(path)
+    return frame.assign(**{c: [_text(v, n) for v in frame[c]] for c, n in _DIGITS.items() if c in frame})
 
 
 def write_table(table_frame: pd.DataFrame, path: Path, command: str) -> None:
     """Write a table's frame with the command that made it; :func:`read_table` reads it."""
     text = table_frame.to_csv(index=False, lineterminator="\n")
     write_bytes(path, f"# {command}\n{text}".encode(), "--record")
-
-
-def frame_of(table: Table) -> pd.DataFrame:
-    """A table of candidates alone, as a frame."""
-    experiment = table.experiment
-    rows = [
-        (
-            c,
-            *astuple(experiment.shares[c]),
-            s,
-            epochs,
-            table.images[e],
-            round(experiment.epoch_flops[c] * epochs),
-            f"{table.accuracy[c, s, e]:.6f}",
-            f"{table.loss[c, s, e]:.6f}",
-        )
-        for c in range(len(experiment.shares))
-        for s in range(experiment.max_seeds)
-        for e, epochs in enumerate(experiment.rungs)
-    ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 @dataclass(frozen=True)
@@ -200,6 +181,28 @@ def recorded_frame(networks: Sequence[Recorded], trainings: Sequence[Mapping[str
     return pd.DataFrame(rows, columns=[*COLUMNS, *FURTHER])
 
 
+def _read_frame(path: Path) -> pd.DataFrame:
+    """The columns of a table, those of several kinds where it has them, with their values checked."""
+    frame = _read_run(path) if path.is_dir() else read_csv(path, COLUMNS, _OLDER)
+    further = FURTHER if "kind" in frame else ()
+    if missing := [column for column in further if column not in frame]:
+        raise UserError(
+            f"{path} has a column 'kind' and lacks {missing[0]!r}; a table of kinds has {', '.join(FURTHER)}"
+        )
+    kind = frame["kind"] if further else pd.Series("candidate", frame.index)
+    if wrong := set(kind) - set(KINDS):
+        raise UserError(
+            f"{path}: column kind holds {min(map(str, wrong))!r}; it is one of {', '.join(KINDS)}"
+        )
+    compared = frame[kind.isin(("candidate", "larger"))]
+    for column in (*COLUMNS, *further):
+        if column != "loss":
+            _check_there(path, compared if column in _SHARES else frame, column)
+    if (there := frame.loc[kind == "candidate", "candidate"].nunique()) < 2:
+        raise UserError(f"{path} holds trainings of {there} candidates: to compare, at least two are needed")
+    return frame[[*COLUMNS, *further]]
+
+
 def _check_there(path: Path, frame: pd.DataFrame, column: str) -> None:
     """Every row has a value."""
     if frame[column].isna().any():
@@ -218,11 +221,12 @@ def _to_table(path: Path, frame: pd.DataFrame) -> Table:
         raise UserError(f"{path} holds {_row_name(frame[twice].iloc[0])} twice")
     grids = {kind: _grid(frame, own) for kind, own in frame.groupby("kind")}
     candidates, off = grids["candidate"], grids.get("off")
-    _check_whole(path, candidates)
+    for kind, grid in grids.items():
+        _check_whole(path, str(kind), grid)
     parts = [candidates] if off is None else [candidates, off]
     seeds = max(part.accuracy.shape[1] for part in parts)
     experiment = Experiment(
-        shares=tuple(_shares(*row) for row in candidates.rows[_SHARES].to_numpy()),
+        shares=tuple(_shares(path, *row) for row in candidates.rows[["candidate", *_SHARES]].to_numpy()),
         epoch_flops=tuple(float(f) for part in parts for f in part.epoch_flops),
         rungs=candidates.epochs,
         max_seeds=candidates.accuracy.shape[1],
@@ -236,19 +240,19 @@ def _to_table(path: Path, frame: pd.DataFrame) -> Table:
         experiment,
         np.concatenate([_widened(part.accuracy, seeds) for part in parts]),
         np.concatenate([_widened(part.loss, seeds) for part in parts]),
-        candidates.images,
+        frame.groupby("epochs")["images"].max().to_numpy(dtype=int),
         _larger(candidates, grids.get("larger"), experiment.budget),
     )
 
 
 @dataclass(frozen=True)
 class _Grid:
-    """The trainings of one kind: ``rows`` has a line per network."""
+    """The trainings of one kind: ``rows`` has a line per network, ``seeds`` the seed indices as recorded."""
 
     rows: pd.DataFrame
+    seeds: tuple[int, ...]
     epochs: tuple[int, ...]
     epoch_flops: Array
-    images: NDArray[np.int64]
     accuracy: Array
     loss: Array
 
@@ -265,28 +269,33 @@ def _grid(frame: pd.DataFrame, own: pd.DataFrame) -> _Grid:
     stopped = diverged.groupby(level=[0, 1]).cummax()
     full.loc[stopped, ["accuracy", "loss"]] = (0.0, np.nan)
     shape = (len(levels[0]), len(levels[1]), len(levels[2]))
-    values = {
-        c: full[c].to_numpy(dtype=float).reshape(shape) for c in ("train_flops", "images", "accuracy", "loss")
-    }
+    values = {c: full[c].to_numpy(dtype=float).reshape(shape) for c in ("train_flops", "accuracy", "loss")}
     return _Grid(
         rows=own.drop_duplicates("candidate").sort_values("candidate"),
+        seeds=tuple(int(seed) for seed in levels[1]),
         epochs=tuple(int(epochs) for epochs in levels[2]),
         epoch_flops=np.nanmax(values["train_flops"] / np.array(levels[2]), axis=(1, 2)),
-        images=np.nanmax(values["images"], axis=(0, 1)).astype(int),
         accuracy=values["accuracy"],
         loss=values["loss"],
     )
 
 
-def _check_whole(path: Path, grid: _Grid) -> None:
-    """Candidates are recorded with every seed at every epoch."""
-    holes = np.argwhere(np.isnan(grid.accuracy))
-    if len(holes):
+def _check_whole(path: Path, kind: str, grid: _Grid) -> None:
+    """Trainings are recorded at every epoch, or to where they diverged; candidates with every seed."""
+    missing = np.isnan(grid.accuracy)
+    if kind != "candidate":
+        missing &= ~missing.all(axis=2, keepdims=True)
+    if holes := np.argwhere(missing).tolist():
         n, s, e = holes[0]
-        hole = {"candidate": grid.rows["candidate"].iloc[n], "seed_index": s, "epochs": grid.epochs[e]}
+        candidate = grid.rows["candidate"].iloc[n]
+        hole = _row_name({"candidate": candidate, "seed_index": grid.seeds[s], "epochs": grid.epochs[e]})
+        if kind == "candidate":
+            raise UserError(
+                f"{path} lacks {hole}: a table holds every candidate x seed x epoch, "
+                "as `scaler search --strategy exhaustive` records them"
+            )
         raise UserError(
-            f"{path} lacks {_row_name(hole)}: a table holds every candidate x seed x epoch, "
-            "as `scaler search --strategy exhaustive` records them"
+            f"{path} lacks {hole} (kind {kind}): record the training at every epoch, or remove its rows"
         )
 
 
@@ -309,10 +318,22 @@ def _widened(values: Array, seeds: int) -> Array:
     return np.concatenate([values, more], axis=1)
 
 
-def _shares(*printed: float) -> Shares:
+def _shares(path: Path, candidate: float, *printed: float) -> Shares:
     """Shares as files hold them, with six digits, whose sum may be off by as many halves of the last one."""
     total = sum(printed)
-    return Shares(*(value / total for value in printed)) if abs(total - 1) < 1e-5 else Shares(*printed)
+    try:
+        return Shares(*(value / total for value in printed)) if abs(total - 1) < 1e-5 else Shares(*printed)
+    except UserError:
+        told = ", ".join(f"{value:g}" for value in printed)
+        raise UserError(
+            f"{path}: the shares of candidate {candidate:.0f} are {told}; they must be >= 0 and sum to 1"
+        ) from None
+
+
+def _text(value: float, digits: int) -> str:
+    """A number with so many digits behind the point, or with all that it has; none as an empty cell."""
+    text = "" if np.isnan(value) else f"{value:.{digits}f}"
+    return text if not text or float(text) == value else repr(float(value))
 
 
 def _row_name(row: pd.Series | dict[str, float]) -> str:

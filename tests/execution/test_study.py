@@ -3,7 +3,10 @@
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +59,18 @@ def test_observations_come_back_as_they_were(study: Study, where: str) -> None:
         TrialSpec(2, 1, 2): [evaluation(2, 1, epochs) for epochs in (1, 2, 4)],
         TrialSpec(2, 1, 0): [evaluation(2, 1, 1)],
         TrialSpec(0, 0, 0): [Evaluation(1, 64, 10**13, 0.1, math.nan, 1 / 3, diverged=True)],
+        TrialSpec(3, 0, 2): [evaluation(3, 0, 1), *[replace(evaluation(3, 0, 1), too_large=True)] * 2],
+        TrialSpec(4, 0, 1): [Evaluation(0, 0, 0, 0.0, math.nan, 0.1, too_large=True)],
     }
     for spec, evaluations in results.items():
         complete(study, spec, evaluations)
     study.close()
     with Study.open(where, "toy", "this") as again:
         found = again.observations()
-    expected = observe(TrialSpec(2, 1, 2), results[TrialSpec(2, 1, 2)])
-    expected += observe(TrialSpec(0, 0, 0), results[TrialSpec(0, 0, 0)])
+    asked = [spec for spec in results if spec != TrialSpec(2, 1, 0)]
+    expected = [seen for spec in asked for seen in observe(spec, results[spec])]
     assert repr(list(found.values())) == repr(expected)
-    assert list(found) == [TrialSpec(2, 1, rung) for rung in range(3)] + [TrialSpec(0, 0, 0)]
+    assert list(found) == [replace(spec, rung=rung) for spec in asked for rung in range(spec.rung + 1)]
 
 
 def test_optuna_sees_an_ordinary_study(study: Study, where: str) -> None:
@@ -171,6 +176,150 @@ def test_a_damaged_line_in_the_midst_of_a_journal_is_named(tmp_path: Path) -> No
     with pytest.raises(UserError, match=r"line 2 of .*study\.log is damaged: put back"):
         Study.open(where, "toy")
     assert (tmp_path / "study.log").read_text() == damaged
+
+
+#: What evaluations of a training over three rungs cannot be.
+IMPOSSIBLE: dict[str, Callable[[list[list[Any]]], object]] = {
+    "an accuracy of text": lambda e: e[0].__setitem__(3, "x"),
+    "an accuracy above 1": lambda e: e[0].__setitem__(3, 5.0),
+    "an accuracy below 0": lambda e: e[2].__setitem__(3, -0.1),
+    "no accuracy": lambda e: e[1].__setitem__(3, None),
+    "an accuracy that is true": lambda e: e[1].__setitem__(3, True),
+    "no loss": lambda e: e[1].__setitem__(4, None),
+    "an infinite loss": lambda e: e[1].__setitem__(4, math.inf),
+    "epochs of text": lambda e: e[0].__setitem__(0, "1"),
+    "half an epoch": lambda e: e[0].__setitem__(0, 0.5),
+    "no epoch": lambda e: e[0].__setitem__(0, 0),
+    "the same epoch twice": lambda e: e[1].__setitem__(0, 1),
+    "epochs backwards": lambda e: e.reverse(),
+    "images without end": lambda e: e[0].__setitem__(1, 10**400),
+    "no FLOPs": lambda e: e[0].__setitem__(2, 0),
+    "seconds below 0": lambda e: e[0].__setitem__(5, -1.0),
+    "diverged by a word": lambda e: e[2].__setitem__(6, "no"),
+    "a micro-batch of text": lambda e: e[2].__setitem__(7, "8"),
+    "an end in the midst": lambda e: e[0].__setitem__(6, True),
+    "a value too many": lambda e: e[0].append(1),
+    "too few values": lambda e: e[0].__delitem__(slice(3, None)),
+    "too few evaluations": lambda e: e.pop(),
+    "too many evaluations": lambda e: e.append([8, *e[2][1:]]),
+    "no evaluations": lambda e: e.clear(),
+    "a number in place of an evaluation": lambda e: e.__setitem__(0, 5),  # type: ignore[call-overload]
+}
+
+
+@pytest.mark.parametrize(
+    ("storage", "wrong"),
+    [*(("journal", wrong) for wrong in IMPOSSIBLE), ("sqlite", "an accuracy of text")],
+)
+def test_a_training_that_cannot_have_been_is_not_believed(storage: str, wrong: str, tmp_path: Path) -> None:
+    where = address(storage, tmp_path)
+    evaluations = [list(astuple(evaluation(2, 1, epochs))) for epochs in (1, 2, 4)]
+    IMPOSSIBLE[wrong](evaluations)
+    with Study.open(where, "toy") as study:
+        complete(study, TrialSpec(1, 0, 0), [evaluation(1, 0, 1)])
+        trial = start(study, TrialSpec(2, 1, 2), SHOWN)
+        study._storage.set_trial_user_attr(trial, "evaluations", evaluations)
+        study._storage.set_trial_state_values(trial, optuna.trial.TrialState.COMPLETE, [0.5])
+    said = r"trial 1 of .*study\.(log|db) is damaged: put back a copy of the file, or remove it"
+    with Study.open(where, "toy") as again, pytest.raises(UserError, match=said):
+        again.observations()
+
+
+Record = dict[str, Any]
+
+
+def changed_journal(folder: Path, which: Callable[[Record], bool], change: Callable[[Record], object]) -> int:
+    """A study of one training, the first such record changed or, where ``change`` says False, removed.
+
+    Gives its line.
+    """
+    journal = folder / "study.log"
+    with Study.open(str(journal), "toy") as study:
+        complete(study, TrialSpec(2, 1, 2), [evaluation(2, 1, epochs) for epochs in (1, 2, 4)])
+    records = [json.loads(line) for line in journal.read_text().splitlines()]
+    found = next(n for n, record in enumerate(records) if which(record))
+    if change(records[found]) is False:
+        del records[found]
+    journal.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return found + 1
+
+
+@pytest.mark.parametrize(
+    ("op_code", "change"),
+    [
+        (0, lambda r: r.pop("directions")),
+        (0, lambda r: r.update(directions=[7])),
+        (0, lambda r: r.pop("study_name")),
+        (2, lambda r: r.update(user_attr=5)),
+        (4, lambda r: r.pop("study_id")),
+        (4, lambda r: r.update(datetime_start="yesterday")),
+        (4, lambda r: r.update(state=99)),
+        (4, lambda r: r["distributions"].update(rung="{}")),
+        (4, lambda r: r["params"].update(rung="x")),
+        (6, lambda r: r.pop("trial_id")),
+        (6, lambda r: r.update(state="done")),
+        (6, lambda r: r.pop("values")),
+        (6, lambda r: r.update(datetime_complete=5)),
+        (7, lambda r: r.update(op_code=99)),
+        (7, lambda r: r.pop("step")),
+        (8, lambda r: r.update(user_attr=["loss"])),
+    ],
+)
+def test_a_record_that_optuna_cannot_read_is_named(
+    op_code: int, change: Callable[[Record], object], tmp_path: Path
+) -> None:
+    line = changed_journal(tmp_path, lambda r: r["op_code"] == op_code, change)
+    before = (tmp_path / "study.log").read_bytes()
+    with pytest.raises(UserError) as caught:
+        Study.open(str(tmp_path / "study.log"), "toy")
+    assert str(caught.value).startswith(f"line {line} of {tmp_path / 'study.log'} is damaged: put back")
+    assert (tmp_path / "study.log").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda spec: spec.pop(),
+        lambda spec: spec.append(0),
+        lambda spec: spec.__setitem__(0, -1),
+        lambda spec: spec.__setitem__(1, 0.5),
+        lambda spec: spec.__setitem__(2, "x"),
+        lambda spec: spec.__setitem__(1, True),
+        lambda spec: spec.__setitem__(0, 3),  # another than among the parameters
+    ],
+)
+def test_a_spec_that_is_none_is_not_believed(change: Callable[[list[Any]], object], tmp_path: Path) -> None:
+    changed_journal(tmp_path, lambda r: r["op_code"] == 4, lambda r: change(r["user_attrs"]["spec"]))
+    refuses_the_first_trial(tmp_path)
+
+
+def test_a_complete_training_whose_evaluations_are_gone_is_not_believed(tmp_path: Path) -> None:
+    changed_journal(tmp_path, lambda r: "evaluations" in r.get("user_attr", ()), lambda r: False)
+    refuses_the_first_trial(tmp_path)
+
+
+def test_a_complete_training_whose_attributes_are_a_number_is_not_believed(tmp_path: Path) -> None:
+    changed_journal(tmp_path, lambda r: r["op_code"] == 4, lambda r: r.update(user_attrs=5, state=1))
+    refuses_the_first_trial(tmp_path)
+
+
+def refuses_the_first_trial(folder: Path) -> None:
+    said = r"trial 0 of .*study\.log is damaged: put back a copy"
+    with Study.open(str(folder / "study.log"), "toy") as study, pytest.raises(UserError, match=said):
+        study.observations()
+
+
+def test_a_damaged_cell_of_a_database_is_not_believed(tmp_path: Path) -> None:
+    where = address("sqlite", tmp_path)
+    with Study.open(where, "toy") as study:
+        complete(study, TrialSpec(1, 0, 0), [evaluation(1, 0, 1)])
+    with closing(sqlite3.connect(tmp_path / "study.db")) as database, database:
+        database.execute("UPDATE trial_user_attributes SET value_json = '[' WHERE key = 'evaluations'")
+    with (
+        Study.open(where, "toy") as again,
+        pytest.raises(UserError, match=r"a trial of sqlite:.* is damaged: put back a copy of the file"),
+    ):
+        again.observations()
 
 
 def test_a_full_disk_is_a_failure_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

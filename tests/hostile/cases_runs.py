@@ -184,6 +184,40 @@ def results() -> Iterator[Case]:
         yield Case("cut", f"{table}, columns twice", line, (table.split("/")[1],), make=doubled, runs=True)
 
 
+_STUDY = '{"op_code":0,"worker_id":"x","study_name":"one","directions":[2]}\n'
+_TRIAL = {
+    "op_code": 4,
+    "worker_id": "x",
+    "study_id": 0,
+    "datetime_start": None,
+    "state": 1,
+    "value": 0.5,
+    "user_attrs": {"spec": [0, 0, 0], "evaluations": [[1, 64, 1000, 0.5, 1.5, 0.1, False, 0, False]]},
+}
+
+#: Journals of records, of which the last says what nobody can have written.
+_JOURNALS = {
+    "unknown operation": _STUDY.replace('"op_code":0', '"op_code":99'),
+    "no directions": _STUDY.replace("directions", "destinations"),
+    "odd state": _STUDY + json.dumps({**_TRIAL, "state": 99}) + "\n",
+    "odd date": _STUDY + json.dumps({**_TRIAL, "datetime_start": "yesterday"}) + "\n",
+    "no evaluations": _STUDY + json.dumps({**_TRIAL, "user_attrs": {"spec": [0, 0, 0]}}) + "\n",
+    "short spec": _STUDY + json.dumps(_TRIAL).replace("[0, 0, 0]", "[0, 0]") + "\n",
+    "accuracy 5": _STUDY + json.dumps(_TRIAL).replace("1000, 0.5", "1000, 5.0") + "\n",
+    "accuracy of text": _STUDY + json.dumps(_TRIAL).replace("1000, 0.5", '1000, "x"') + "\n",
+}
+
+
+def journals() -> Iterator[Case]:
+    """``study.log`` of records that were edited."""
+    line = ("search", "--space", "space.yaml", "--name", "one", "--workers", "1")
+    for name, text in _JOURNALS.items():
+        yield Case(
+            "study", name, line, ("study.log is damaged: put back",), make=writes(f"{_ONE}study.log", text),
+            runs=True, writes=f"^{_ONE}",
+        )  # fmt: skip
+
+
 _RUN = "kind: search\ncreated: '2024-01-01T00:00:00'\nfinished: '2999-01-01T00:00:00+00:00'\nschema: 3\n"
 
 #: What a bad run.yaml among good ones may hold.
@@ -283,3 +317,21 @@ def tables() -> Iterator[Case]:
         (folder / "bad.csv").write_bytes((folder / "table.csv").read_bytes()[:-8])
 
     yield Case("table", "cut mid-row", line, ("bad.csv",), make=cut)
+
+    def once(folder: Path) -> None:
+        rows = (folder / "table.csv").read_text().splitlines()
+        (folder / "bad.csv").write_text("".join(f"{row}\n" for row in rows if ".0,1," not in row))
+
+    yield Case("table", "one seed", line, ("bad has one seed", "--seeds 2"), make=once)
+    three = [{**good, "candidate": str(c)} for c in range(3)]
+    kinds = {name: [{**row, **more} for row in three] for name, more in {
+        "kind alone": {"kind": "off"},
+        "kind without octaves": {"kind": "off", "network": "n"},
+    }.items()}  # fmt: skip
+    for name, cells_of in kinds.items():
+        text = "\n".join([",".join(cells_of[0]), *(",".join(row.values()) for row in cells_of)]) + "\n"
+        lacks = ("bad.csv", "lacks '(network|octave_depth)'")
+        yield Case("table", name, line, lacks, make=writes("bad.csv", text))
+    shares = TABLE + "".join(",".join({**row, "share_depth": "0.5"}.values()) + "\n" for row in three)
+    says = ("bad.csv", "candidate 0", "sum to 1")
+    yield Case("table", "shares that sum to a half", line, says, make=writes("bad.csv", shares))

@@ -47,6 +47,7 @@ def _all() -> Iterator[Case]:
     yield from cases_yaml.formats()
     yield from cases_yaml.networks()
     yield from cases_runs.results()
+    yield from cases_runs.journals()
     yield from cases_runs.bad_runs()
     yield from cases_runs.tables()
     yield from cases_files.weights()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import astuple
 
 import numpy as np
+import pandas as pd
 
 from scaler.execution.protocol import Experiment
-from scaler.replay.table import Array, Table
+from scaler.replay.table import COLUMNS, Array, Table
 from scaler.scaling.shares import Shares, lattice
 
 CENTRE = Shares(1 / 3, 1 / 3, 1 / 3)
@@ -81,3 +82,36 @@ def make_table(
     images = 5000 * np.arange(1, epochs + 1)
     table = Table("synthetic", experiment, accuracy=accuracy, loss=loss, images=images)
     return table, mean[:, -1] / 100
+
+
+def frame_of_candidates(table: Table) -> pd.DataFrame:
+    """A table of candidates alone as its file has it, a loss that is NaN as an empty cell."""
+    experiment = table.experiment
+    rows = [
+        (
+            c,
+            *astuple(experiment.shares[c]),
+            s,
+            epochs,
+            table.images[e],
+            round(experiment.epoch_flops[c] * epochs),
+            f"{table.accuracy[c, s, e]:.6f}",
+            "" if np.isnan(table.loss[c, s, e]) else f"{table.loss[c, s, e]:.6f}",
+        )
+        for c in range(len(experiment.shares))
+        for s in range(experiment.max_seeds)
+        for e, epochs in enumerate(experiment.rungs)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def assert_same(one: Table, other: Table) -> None:
+    """Two tables hold the same trainings, whatever they are called."""
+    assert one.experiment == other.experiment
+    assert one.images.tolist() == other.images.tolist()
+    np.testing.assert_array_equal(one.accuracy, other.accuracy)
+    np.testing.assert_array_equal(one.loss, other.loss)
+    assert (one.larger is None) == (other.larger is None)
+    if one.larger and other.larger:
+        assert one.larger.size == other.larger.size
+        np.testing.assert_array_equal(one.larger.accuracy, other.larger.accuracy)

@@ -11,10 +11,20 @@ from scaler.errors import UserError
 from scaler.execution.protocol import Experiment, Observation, TrialSpec
 from scaler.replay.evaluation import reference_regrets, replays, score
 from scaler.replay.simulator import simulator_of
-from scaler.replay.table import Larger, Recorded, Table, observations, read_table, recorded_frame, write_table
+from scaler.replay.table import (
+    Larger,
+    Recorded,
+    Table,
+    frame_of,
+    observations,
+    read_table,
+    recorded_frame,
+    write_table,
+)
 from scaler.report.answers.replay import reference_text
 from scaler.scaling.shares import Shares
 from tests.replay.planted import plant
+from tests.replay.synthetic import assert_same
 
 SHARES = (Shares(1.0, 0.0, 0.0), Shares(0.0, 1.0, 0.0), Shares(0.25, 0.25, 0.5))
 NETWORKS = [
@@ -127,6 +137,9 @@ def test_a_network_off_the_budget_that_diverged(tmp_path: Path) -> None:
         (",off,", ",of,", "'of'; it is one of candidate, off, larger"),
         (",-1.0000,", ",left,", "octave_depth is 'left', which is not a finite number"),
         ("1.000000,0.000000,0.000000,", ",,,", "share_depth has no value in a row"),
+        (",off,d+0 w+0 r+0,", ",off,,", "network has no value in a row"),
+        (",network,", ",called,", "has a column 'kind' and lacks 'network'; a table of kinds has kind, "),
+        ("octave_depth", "depth_octave", "has a column 'kind' and lacks 'octave_depth'"),
     ],
 )
 def test_broken_columns(path: Path, old: str, new: str, message: str) -> None:
@@ -135,6 +148,34 @@ def test_broken_columns(path: Path, old: str, new: str, message: str) -> None:
     path.write_text(text.replace(old, new))
     with pytest.raises(UserError, match=message):
         read_table(path)
+
+
+@pytest.mark.parametrize("kind", ["off", "larger"])
+def test_a_training_without_its_last_epoch_is_named(kind: str, path: Path) -> None:
+    lines = path.read_text().splitlines(keepends=True)
+    last = max(n for n, line in enumerate(lines) if f",{kind}," in line)
+    candidate, seed, epochs = (lines[last].split(",")[column] for column in (0, 4, 5))
+    path.write_text("".join(lines[:last] + lines[last + 1 :]))
+    with pytest.raises(UserError) as caught:
+        read_table(path)
+    lacks = f"lacks candidate {candidate}, seed index {seed}, epoch {epochs} (kind {kind}): record"
+    assert str(caught.value).startswith(f"{path} {lacks}")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_training_that_diverged_needs_no_further_epochs(tmp_path: Path) -> None:
+    whole, short = write(tmp_path / "wide.csv", diverged=(3, 1)), tmp_path / "short.csv"
+    lines = whole.read_text().splitlines(keepends=True)
+    # It diverges at its first epoch in place of its last.
+    first = next(n for n, line in enumerate(lines) if line.startswith("3,,,,1,2,"))
+    cells = lines[first].split(",")
+    cells[9] = ""
+    short.write_text("".join([*lines[:first], ",".join(cells), *lines[first + 2 :]]))
+    table = read_table(short)
+    assert [o.state for o in table.observe(TrialSpec(3, 1, 1))] == ["diverged", "diverged"]
+    assert np.isfinite(simulator_of(table).draw(0).table.loss[[0, 1, 2, 4], :, 1]).all()
+    write_table(frame_of(short), tmp_path / "kept.csv", "made up")
+    assert_same(read_table(tmp_path / "kept.csv"), table)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,9 +26,10 @@ from scaler.search.inference.rank_correlation import RankCorrelation, rank_corre
 from scaler.search.strategies.knowledge_gradient import KnowledgeGradient
 from scaler.search.strategies.racing import Racing
 from scaler.search.strategies.registry import STRATEGIES, strategy
-from tests.replay.synthetic import CENTRE, EDGE, make_table
+from tests.replay.synthetic import CENTRE, EDGE, assert_same, frame_of_candidates, make_table
 
 TABLE, MEAN = make_table(EDGE, 0.8, seed=1)
+TABLES = Path(__file__).parents[2] / "results" / "reference" / "tables"
 REPLAYS = 30
 #: What racing does with its rungs has tests of its own; here it takes as long as all others.
 RACING = pytest.param("racing", marks=pytest.mark.slow)
@@ -45,7 +47,7 @@ def spent(seen: Sequence[Observation]) -> int:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    write_table(frame_of(TABLE), tmp_path / "made.csv", "made up")
+    write_table(frame_of_candidates(TABLE), tmp_path / "made.csv", "made up")
     return tmp_path / "made.csv"
 
 
@@ -92,6 +94,9 @@ def test_a_run_directory_is_a_table(tmp_path: Path) -> None:
         "diverged",
     ]
     assert simulator_of(table).candidates.stable.tolist() == [True, False]
+    write_table(frame_of(tmp_path), tmp_path / "kept.csv", "made up")
+    assert "1,0.000000,1.000000,0.000000,1,2,20,200,0.000000,\n" in (tmp_path / "kept.csv").read_text()
+    assert_same(read_table(tmp_path / "kept.csv"), table)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +104,7 @@ def test_a_run_directory_is_a_table(tmp_path: Path) -> None:
     [
         (lambda text: text.replace("accuracy,", "acc,"), "lacks the column 'accuracy'"),
         (lambda text: "\n".join(text.splitlines()[:-1]) + "\n", "lacks candidate 14, seed index 3, epoch 6"),
+        (lambda text: _renumbered(text.rpartition("14,")[0]), "lacks candidate 14, seed index 8, epoch 6"),
         (lambda text: text + text.splitlines()[-1] + "\n", "candidate 14, seed index 3, epoch 6 twice"),
         (lambda text: text.replace("0.250000,", "oops,").replace(",0.25,", ",oops,"), "'oops', which is no"),
         (lambda text: "\n".join(text.splitlines()[:2]) + "\n", "at least two are needed"),
@@ -109,6 +115,11 @@ def test_broken_tables(path: Path, change: Callable[[str], str], message: str) -
     path.write_text(change(path.read_text()))
     with pytest.raises(UserError, match=message):
         read_table(path)
+
+
+def _renumbered(text: str) -> str:
+    """Seed index 3 is called 8, as where those between were not recorded."""
+    return re.sub(r"(?m)^((?:[^,]+,){4})3,", r"\g<1>8,", text)
 
 
 def test_a_missing_table(tmp_path: Path) -> None:
@@ -272,8 +283,9 @@ def test_shares_of_six_digits_need_not_sum_to_one_exactly(path: Path) -> None:
     shares = read_table(path).experiment.shares[0]
     assert shares.depth == pytest.approx(0.279435, abs=1e-6)
     path.write_text(path.read_text().replace("0.279435", "0.3"))
-    with pytest.raises(UserError, match="sum to 1"):
+    with pytest.raises(UserError, match="sum to 1") as caught:
         read_table(path)
+    assert str(caught.value).startswith(f"{path}: the shares of candidate 0 are 0.3, 0.292154, 0.428412; ")
 
 
 def test_proxies_agree_with_themselves() -> None:
@@ -322,13 +334,37 @@ def test_the_command(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "larger" not in shown  # the table holds no larger size
 
 
-def test_the_command_ranks_candidates_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    """In this table networks off the budget were trained as often as candidates: once."""
-    table = Path(__file__).parents[2] / "results" / "reference" / "tables" / "effnet-b0-fractals-muon.csv"
+def test_the_command_ranks_candidates_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Networks off the budget that were trained as often as candidates have no part in it."""
+    path = tmp_path / "as-often.csv"
+    frame = frame_of(TABLES / "effnet-b0-fractals-octaves.csv")
+    often = frame["kind"].isin(("candidate", "off")) & frame["seed_index"].isin(("0", "1"))
+    write_table(frame[often], path, "made up")
     with pytest.raises(SystemExit):
-        main(["replay", str(table), "--strategy", "random@0.1", "--replays", "1"])
+        main(["replay", str(path), "--strategy", "random@0.1", "--replays", "1"])
     assert "epoch 3 against the last" in (said := capsys.readouterr().err)
     assert "over 16 candidates" in said
+
+
+def test_the_command_plays_nothing_on_a_table_without_noise(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    once = tmp_path / "once.csv"
+    frame = frame_of(path)
+    write_table(frame[frame["seed_index"] == "0"], once, "made up")
+    with pytest.raises(SystemExit) as end:
+        main(["replay", str(path), str(once), "--strategy", "one-seed", "--replays", "1"])
+    assert end.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "once has one seed per candidate, which shows no noise" in said.err
+    assert "at random" not in said.err  # nor is anything played on the table before it
+    assert "once: epoch 1 against the last" in said.err
+    kept = tmp_path / "kept.csv"
+    with pytest.raises(SystemExit) as end:
+        main(["replay", str(once), "--record", str(kept)])
+    assert end.value.code == 0
+    assert_same(read_table(kept), read_table(once))
 
 
 @pytest.mark.parametrize(

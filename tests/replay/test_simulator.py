@@ -132,6 +132,17 @@ def test_what_diverges_once_always_diverges() -> None:
     assert np.isnan(draw.table.loss[3, :, 2:]).all()
 
 
+def test_one_seed_shows_no_noise() -> None:
+    once = dataclasses.replace(
+        TABLE,
+        experiment=dataclasses.replace(TABLE.experiment, max_seeds=1),
+        accuracy=TABLE.accuracy[:, :1],
+        loss=TABLE.loss[:, :1],
+    )
+    with pytest.raises(UserError, match=r"synthetic has one seed .* no noise, .* at least two: record"):
+        simulator_of(once)
+
+
 def test_nothing_to_choose_among() -> None:
     nothing = dataclasses.replace(TABLE, loss=np.full_like(TABLE.loss, np.nan))
     with pytest.raises(UserError, match="every candidate diverged"):
