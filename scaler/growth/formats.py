@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
+import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -23,6 +26,8 @@ from scaler.networks.yaml_spec import write
 TOLERANCE = 1e-4
 #: Batches on which a file is compared with the module; the second shows that the batch is dynamic.
 _BATCHES = (2, 5)
+#: By which another place can be chosen, whichever was meant.
+_OPTION = "--output"
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ def to_onnx(network: Network, preprocessing: Preprocessing, file: Path) -> Expor
     """ONNX, run once by ONNX Runtime; labels are in the model's metadata.
 
     Raises:
-        UserError: the packages for it are not installed.
+        UserError: the packages for it are not installed, or the network cannot be written so.
         MachineError: its scores differ from the module's.
     """
     try:
@@ -58,8 +63,7 @@ def to_onnx(network: Network, preprocessing: Preprocessing, file: Path) -> Expor
         ) from error
     module, example = _module(network, preprocessing)
     shapes = {"images": {0: torch.export.Dim("batch")}}
-    with replacing(file) as beside, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with replacing(file, _OPTION) as beside, _converting(network, "onnx", beside):
         torch.onnx.export(
             module, (example,), beside, input_names=["images"], output_names=["scores"],
             dynamic_shapes=shapes, dynamo=True, external_data=False, verbose=False, optimize=True,
@@ -81,17 +85,16 @@ def to_pt2(network: Network, preprocessing: Preprocessing, file: Path) -> Export
     """A program of ``torch.export``; labels lie in it as ``labels.json``.
 
     Raises:
+        UserError: the network cannot be written so.
         MachineError: its scores differ from the module's.
     """
     module, example = _module(network, preprocessing)
     shapes = {"images": {0: torch.export.Dim("batch")}}
-    with replacing(file) as beside, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with replacing(file, _OPTION) as beside, _converting(network, "pt2", beside):
         program = torch.export.export(module, (example,), dynamic_shapes=shapes)
         extra = {"labels.json": json.dumps(preprocessing.labels), "spec.yaml": text_of(network.spec)}
         torch.export.save(program, beside, extra_files=extra)
-        again = torch.export.load(beside).module()
-        difference = _checked(module, again, file)
+        difference = _checked(module, torch.export.load(beside).module(), file)
     return Exported(file, difference, _PT2.substitute(file=file.name, pixels=network.spec.resolution))
 
 
@@ -101,17 +104,17 @@ def to_safetensors(network: Network, preprocessing: Preprocessing, file: Path) -
     Raises:
         MachineError: what is read back gives other scores.
     """
-    save_weights(network, preprocessing, file)
+    save_weights(network, preprocessing, file, _OPTION)
     module, _ = _module(network, preprocessing)
-    difference = _checked(
-        module, Packaged(*load_weights(file, None if network.spec.stages else network.spec)).eval(), file
-    )
-    return Exported(file, difference, _SAFETENSORS.substitute(file=file.name))
+    own = None if network.spec.stages else network.spec
+    difference = _checked(module, Packaged(*load_weights(file, own)).eval(), file)
+    snippet = _OWN_CODE if own else _SAFETENSORS
+    return Exported(file, difference, snippet.substitute(file=file.name))
 
 
 def to_spec(network: Network, preprocessing: Preprocessing, file: Path) -> Exported:
     """The network as data: a YAML file that every command takes as ``--base``."""
-    write_bytes(file, write(network.spec).encode())
+    write_bytes(file, write(network.spec).encode(), _OPTION)
     return Exported(file, None, _SPEC.substitute(file=file.name))
 
 
@@ -120,7 +123,7 @@ def to_script(network: Network, preprocessing: Preprocessing, file: Path) -> Exp
     template = Template((Path(__file__).parent / "training_script.txt").read_text(encoding="utf-8"))
     spec = network.spec
     text = template.substitute(name=spec.name, spec=write(spec).strip(), script=file.name)
-    write_bytes(file, text.encode())
+    write_bytes(file, text.encode(), _OPTION)
     return Exported(file, None, f"python {file.name} --data FOLDER  # FOLDER/train/CLASS/*.jpg, val/")
 
 
@@ -137,6 +140,41 @@ FORMATS: dict[str, tuple[Callable[[Network, Preprocessing, Path], Exported], str
 def _module(network: Network, preprocessing: Preprocessing) -> tuple[Packaged, Tensor]:
     """The module that is exported, in eval mode, and an example of its input."""
     return Packaged(network, preprocessing).eval(), _images(network, _BATCHES[0])
+
+
+@contextlib.contextmanager
+def _converting(network: Network, form: str, file: Path) -> Iterator[None]:
+    """Without what converters say along the way; what they end in is one sentence, for any code may be in it.
+
+    Raises:
+        UserError: the network cannot be written in this format.
+        OSError: the file cannot be written.
+    """
+    file.touch()  # before the work; and converters have errors of their own for a place that is not there
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")  # misses torchvision
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (UserError, MachineError, OSError):
+        raise
+    except Exception as error:
+        raise UserError(
+            f"{network.spec.name} cannot be written as {form} ({_reason(error)}); --to safetensors keeps its "
+            "weights alone"
+        ) from error
+    finally:
+        logger.setLevel(level)
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what an error came from, without colours."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip() or type(error).__name__
+    return text.splitlines()[0].strip()[:200]
 
 
 def _images(network: Network, batch: int) -> Tensor:
@@ -173,6 +211,10 @@ scores = network(torch.zeros(1, 3, $pixels, $pixels))  # RGB in [0, 1]""")
 
 _SAFETENSORS = Template("""import scaler
 network = scaler.load("$file")  # labels, mean and std are in the file's metadata""")
+
+_OWN_CODE = Template("""# Only its own code makes the network of $file: it is loaded from its run.
+import scaler
+network = scaler.load("RUN", phi=PHI, proxy=True)""")
 
 _SPEC = Template("""from pathlib import Path
 from scaler.networks.build import build

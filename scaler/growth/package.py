@@ -53,8 +53,12 @@ class Packaged(nn.Module):
         return scores
 
 
-def save_weights(network: Network, preprocessing: Preprocessing, file: Path) -> None:
+def save_weights(
+    network: Network, preprocessing: Preprocessing, file: Path, option: str = "--results"
+) -> None:
     """Write weights as safetensors; the metadata hold the network's spec, its labels and normalisation.
+
+    ``option`` is what the user can choose another place by.
 
     Raises:
         UserError: the place cannot be written.
@@ -68,7 +72,8 @@ def save_weights(network: Network, preprocessing: Preprocessing, file: Path) -> 
         "std": json.dumps(preprocessing.std),
     }
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    with replacing(file) as beside:
+    with replacing(file, option) as beside:
+        beside.touch()  # for what cannot be written safetensors has an error of its own
         save_file(tensors, beside, metadata)
 
 

@@ -20,6 +20,7 @@ from scaler.inspect.subjects import Subject, prepared
 #: Label of an image whose class nobody told.
 UNKNOWN = -1
 
+_MOST_DIGITS = 18
 _UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
@@ -88,9 +89,13 @@ def named(names: Sequence[str], data: DataSet | None, part: PartName) -> Images:
 
 
 def _find(name: str, data: DataSet | None, part: PartName) -> Images:
+    if not Path(name).name:
+        raise _no_image(name)
     if data is not None:
-        if name.isdigit():
-            if int(name) >= data.sizes[part]:
+        # Of the digits, `isdigit` knows some that make no number.
+        if name.isdecimal():
+            # Python reads no number of thousands of digits.
+            if len(name) > _MOST_DIGITS or int(name) >= data.sizes[part]:
                 raise UserError(
                     f"there is no image {name}: the {part} part of {data.name} ends at {data.sizes[part] - 1}"
                 )
@@ -112,14 +117,16 @@ def from_file(path: Path) -> Images:
     try:
         content = path.read_bytes()
         decode(content, 8)
-    except FileNotFoundError as error:
-        raise UserError(
-            f"there is no image {str(path)!r}: give a number, a file name in the data, or a path"
-        ) from error
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise _no_image(str(path)) from error
     except _UNREADABLE as error:
         raise UserError(f"the picture {path} cannot be read: {error}") from error
     unknown = np.array([UNKNOWN])
     return Images((path.name,), unknown, unknown, lambda resolution: decode(content, resolution)[None])
+
+
+def _no_image(name: str) -> UserError:
+    return UserError(f"there is no image {name!r}: give a number, a file name in the data, or a path")
 
 
 def _name(data: DataSet, part: PartName, row: int) -> str:

@@ -29,7 +29,7 @@ from scaler.search.result import COEFFICIENTS_FILE, SearchResult, read_result
 
 CURVE, CANDIDATES, TRIALS = "curve.csv", "candidates.csv", "trials.csv"
 
-_CURVE_NEEDS = ("network", "base", "policy", "phi", "flops", "accuracy", "accuracy_stderr")
+_CURVE_NEEDS = ("network", "base", "policy", "phi", "flops", "accuracy", "accuracy_stderr", "seeds")
 _CANDIDATES_NEED = (
     "candidate", "network", "share_depth", "share_width", "share_resolution", "flops", "feasible",
 )  # fmt: skip

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+
 import pandas as pd
 
 from scaler.execution.protocol import Observation
@@ -31,7 +35,12 @@ def at_shared_rung(table: pd.DataFrame) -> pd.DataFrame:
     return own
 
 
+#: What no answer is made of, and a table of elsewhere may lack.
+_UNTOLD: Mapping[str, float] = {"images": 0, "train_flops": 0, "loss": math.nan, "seconds": math.nan}
+
+
 def observations(trials: pd.DataFrame) -> list[Observation]:
-    """The rows of ``trials.csv``."""
-    rows = trials.astype(object).to_dict("records")
-    return [Observation(**{str(key): value for key, value in row.items()}) for row in rows]
+    """The rows of ``trials.csv``; columns that an observation does not have are passed over."""
+    names = [field.name for field in fields(Observation) if field.name in trials]
+    rows = trials[names].astype(object).to_dict("records")
+    return [Observation(**{**_UNTOLD, **{str(key): value for key, value in row.items()}}) for row in rows]

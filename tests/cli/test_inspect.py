@@ -162,6 +162,9 @@ def test_reuse_from_a_weight_file_of_scalers_own(run: Run, tmp_path: Path) -> No
         (("reuse", "--weights", "x.pth"), r"--weights needs --base"),
         (("reuse", "--weights", "x.pth", "--base", "densenet-121"), r"Error: there is no file x.pth"),
         (("cam", "grown", "--image", "9999"), r"there is no image 9999"),
+        (("cam", "grown", "--image", "²"), r"there is no image '²': give a number"),
+        (("cam", "grown", "--image", ""), r"there is no image '': give a number"),
+        (("excitation", "grown", "--images", "50", "--output", "/proc/in"), r"/proc/in .*another --output\."),
     ],
 )
 def test_wrong_use_ends_in_one_sentence(

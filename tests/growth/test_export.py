@@ -1,6 +1,7 @@
 """Networks in other formats, against the modules that they came from, and the training script."""
 
 import json
+import logging
 import runpy
 import sys
 from dataclasses import dataclass
@@ -174,3 +175,77 @@ def test_every_format_has_a_snippet_that_runs_to_the_modules_scores(
                 assert torch.equal(left["network"](images), network(images))
         if name == "spec":
             assert left["network"].spec == network.spec
+
+
+def test_what_the_exporter_misses_is_not_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("onnxscript")
+    FORMATS["onnx"][0](a_network(SMALL, pixels=8), LABELS, tmp_path / "n.onnx")
+    assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
+    assert logging.getLogger("torch.onnx._internal.exporter._registration").level == logging.NOTSET
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_another_place_is_chosen_by_output(form: str, tmp_path: Path) -> None:
+    if form == "onnx":
+        pytest.importorskip("onnxscript")
+    write, ending = FORMATS[form]
+    for file in (tmp_path / "none" / f"n{ending}", tmp_path):
+        with pytest.raises(UserError, match=r"cannot be written .*: choose another --output"):
+            write(a_network(SMALL, pixels=8), LABELS, file)
+    assert not list(tmp_path.iterdir())
+
+
+OWN = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(3, 4, 3), nn.Linear(4, classes)
+
+    def forward(self, x):
+        return self.last(self.conv(x).mean((2, 3)))
+
+class Choosy(Net):
+    def forward(self, x):
+        if self.conv(x).sum().item() > 1e6:
+            return -super().forward(x)
+        return super().forward(x)
+
+class Fussy(Net):
+    def forward(self, x):
+        if type(x).__name__ != "Tensor" or x.shape[0] != 2:
+            raise KeyError("two at a time\\nand no more")
+        return super().forward(x)
+
+def net(depth, width, resolution, num_classes): return Net(num_classes)
+def choosy(depth, width, resolution, num_classes): return Choosy(num_classes)
+def fussy(depth, width, resolution, num_classes): return Fussy(num_classes)
+net.base_resolution = choosy.base_resolution = fussy.base_resolution = 8
+"""
+
+
+def own_network(folder: Path, name: str) -> Network:
+    """A network that is the user's own code."""
+    (folder / "own.py").write_text(OWN)
+    return build(base(f"{folder / 'own.py'}:{name}").with_classes(3)).eval()
+
+
+@pytest.mark.parametrize(("form", "name"), [("onnx", "choosy"), ("pt2", "choosy"), ("pt2", "fussy")])
+def test_code_that_cannot_be_exported_is_one_sentence(form: str, name: str, tmp_path: Path) -> None:
+    if form == "onnx":
+        pytest.importorskip("onnxscript")
+    network = own_network(tmp_path, name)
+    with pytest.raises(UserError, match=rf"^own-{name} cannot be written as {form} \(.+\); --to") as raised:
+        FORMATS[form][0](network, LABELS, tmp_path / "n.out")
+    assert len(str(raised.value).splitlines()) == 1
+    assert not list(tmp_path.glob("*n*.out"))
+
+
+def test_weights_of_own_code_are_loaded_from_their_run(tmp_path: Path) -> None:
+    exported = to_safetensors(own_network(tmp_path, "net"), LABELS, tmp_path / "n.safetensors")
+    assert exported.difference == 0
+    compile(exported.snippet, "snippet", "exec")
+    assert 'scaler.load("RUN", phi=PHI, proxy=True)' in exported.snippet
+    with pytest.raises(UserError, match="only its own code makes: load it from its run"):
+        scaler.load(exported.file)

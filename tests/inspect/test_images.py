@@ -73,6 +73,11 @@ def test_a_sample_is_spread_evenly_over_the_classes(photos: DataSet) -> None:
         ("6", "there is no image 6: the test part of .* ends at 5"),
         ("2.png", "2 images of .* are named '2.png'"),
         ("none.png", "there is no image 'none.png'"),
+        ("²", "there is no image '²'"),
+        ("", "there is no image ''"),
+        (".", "there is no image '.'"),
+        ("..", "there is no image '..'"),
+        ("9" * 5000, "there is no image 9999.*ends at 5"),
     ],
 )
 def test_wrong_names_end_in_one_sentence(photos: DataSet, name: str, sentence: str) -> None:

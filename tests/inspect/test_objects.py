@@ -1,5 +1,6 @@
 """Where objects are: fractals' masks against the painted images, boxes and masks against their geometry."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +110,71 @@ def test_no_boxes_and_unreadable_masks(photos: DataSet, tmp_path: Path) -> None:
     (tmp_path / "masks" / "cat0.png").write_bytes(b"no picture")
     with pytest.raises(UserError, match=r"the mask .*cat0.png cannot be read"):
         given(tmp_path / "masks", images, photos, "test")
+
+
+@pytest.fixture
+def alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataSet:
+    """Images whose files are called alike in every class: rows 0 and 1 are cats, 2 and 3 dogs, 4 is a fox."""
+    monkeypatch.setenv("SCALER_CACHE", str(tmp_path / "cache"))
+    for part in ("train", "val", "test"):
+        for name, files in (("cat", "01"), ("dog", "01"), ("fox", "7")):
+            folder = tmp_path / "alike" / part / name
+            folder.mkdir(parents=True)
+            for file in files:
+                Image.new("RGB", (20, 20), (10 * int(file), 0, 0)).save(folder / f"{file}.png")
+    return load(f"folder:{tmp_path / 'alike'}", largest_resolution=8)
+
+
+def draw_masks(folder: Path, masks: Mapping[str, int]) -> Path:
+    """Masks by path, each of one brightness."""
+    for name, light in masks.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (20, 20), light).save(folder / name)
+    return folder
+
+
+def lightness(source: Path, data: DataSet) -> list[int | None]:
+    """Brightness of the mask that every image of the test part got."""
+    masks = given(source, of_part(data, "test", np.arange(5)), data, "test")
+    return [None if np.isnan(mask).any() else round(255 * mask.mean()) for mask in masks]
+
+
+def test_masks_of_equal_names_are_told_apart_by_their_folders(alike: DataSet, tmp_path: Path) -> None:
+    drawn = {"cat/0.png": 10, "cat/1.png": 20, "dog/0.png": 30, "dog/1.png.png": 40, "fox/7.tif": 50}
+    assert lightness(draw_masks(tmp_path / "masks", drawn), alike) == [10, 20, 30, 40, 50]
+
+
+def test_a_mask_in_the_folder_of_a_class_is_of_no_other_class(alike: DataSet, tmp_path: Path) -> None:
+    drawn = {"cat/0.png": 10, "dog/7.png": 20, "more/7.png": 30}
+    assert lightness(draw_masks(tmp_path / "masks", drawn), alike) == [10, None, None, None, 30]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "sentence"),
+    [
+        ({"0.png": 10}, "more than one image of .*alike is named '0': .* such as dog/0.png"),
+        ({"a/7.png": 10, "b/7.png": 20}, r"a/7.png and .*b/7.png are both the mask of '7'"),
+        ({"test/cat/0.png": 1, "train/cat/0.png": 2}, r"are both the mask of 'cat/0'"),
+    ],
+)
+def test_a_mask_that_may_be_anothers_is_refused(
+    alike: DataSet, tmp_path: Path, drawn: dict[str, int], sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        lightness(draw_masks(tmp_path / "masks", drawn), alike)
+
+
+def test_boxes_of_equal_names_are_told_apart_by_their_folders(alike: DataSet, tmp_path: Path) -> None:
+    boxes, header = tmp_path / "boxes.csv", "image,left,top,right,bottom\n"
+    boxes.write_text(f"{header}cat/0.png,0,0,20,10\ndog/0,0,0,20,20\n7.png,0,0,10,10\n")
+    assert lightness(boxes, alike) == [128, None, 255, None, 64]
+    for name in ("0", "0.png"):
+        boxes.write_text(f"{header}{name},0,0,20,10\n")
+        with pytest.raises(UserError, match=f"more than one image of .* is named '{name}'"):
+            lightness(boxes, alike)
+
+
+def test_a_number_is_an_image_where_no_file_is_called_so(alike: DataSet, tmp_path: Path) -> None:
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("image,left,top,right,bottom\n3,0,0,20,10\n7,0,0,20,20\n")
+    assert lightness(boxes, alike) == [None, None, None, 128, 255]

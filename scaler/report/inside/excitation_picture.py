@@ -88,7 +88,8 @@ class _Lines:
     @classmethod
     def of(cls, block: Excitations, labels: NDArray[np.int64], shown: Mapping[str, int]) -> _Lines:
         values = block.values[:, _shown_channels(block.values)]
-        means = {name: values[labels == label].mean(axis=0) for name, label in shown.items()}
+        there = {name: labels == label for name, label in shown.items()}
+        means = {name: values[own].mean(axis=0) for name, own in there.items() if own.any()}
         return cls(means, values.mean(axis=0), values.std(axis=0))
 
 

@@ -79,7 +79,7 @@ class View:
             UserError: the folder cannot be written.
             MachineError: the disk is full.
         """
-        with reported(folder):
+        with reported(folder, "--output"):
             folder.mkdir(parents=True, exist_ok=True)
         pictures = [(f"{name}.{form}", rendered(figure, form)) for name, figure in self.figures.items()]
         numbers = [
@@ -94,7 +94,7 @@ class View:
         }
         text = json.dumps(paged, indent=2, allow_nan=False) + "\n"
         every = [*pictures, *numbers, (f"{self.name}.json", text.encode())]
-        return [str(write_bytes(folder / name, content)) for name, content in every]
+        return [str(write_bytes(folder / name, content, "--output")) for name, content in every]
 
     def answer(self, leave_out: Sequence[str] = ()) -> dict[str, Any]:
         """What ``--json`` prints."""

@@ -7,10 +7,9 @@ import io
 import re
 from urllib.parse import unquote
 
-import matplotlib
 from matplotlib.figure import Figure
 
-from scaler.report.pictures.style import FAINT, INK, SHADE, SOFT, TIP
+from scaler.report.pictures.style import FAINT, INK, SHADE, SOFT, TIP, drawing
 
 #: Colours of pictures that are the page's own in light and in dark.
 _COLOURS = {
@@ -30,7 +29,7 @@ def inline_svg(figure: Figure, name: str) -> str:
         name: of the picture, for screen readers and to keep its ids apart from another's.
     """
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+    with drawing(figure, name, letters="none"):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
@@ -13,6 +14,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from scaler.scaling.budget import Budget
@@ -177,9 +179,24 @@ def _top(block: Sequence[float], gap: float) -> float:
     return sum(block) / len(block) + gap * (len(block) - 1) / 2
 
 
+@contextlib.contextmanager
+def drawing(figure: Figure, salt: str, letters: Literal["path", "none"] = "path") -> Iterator[None]:
+    """Matplotlib's settings while a figure is drawn: ids from a salt, and its words as they are.
+
+    Names of folders, classes and networks may hold dollars, which mean mathematics to matplotlib. ``letters``
+    of an SVG are paths, or ``none``: text in a font of whoever shows it.
+    """
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_parse_math(False)
+    # Labels of ticks are made while drawing, and go by the setting.
+    with matplotlib.rc_context({"text.parse_math": False, "svg.hashsalt": salt, "svg.fonttype": letters}):
+        yield
+
+
 def rendered(figure: Figure, form: Format, dpi: float = PRINT_DPI) -> bytes:
     """The picture's file, the same bytes for the same figure."""
     buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "scaler"}):
+    with drawing(figure, "scaler"):
         figure.savefig(buffer, format=form, dpi=dpi, metadata={"Date": None} if form == "svg" else None)
     return buffer.getvalue()
