@@ -78,4 +78,6 @@ def load(file: Path) -> Checkpoint:
         evaluations = tuple(Evaluation(**evaluation) for evaluation in fields.pop("evaluations"))
         return Checkpoint(**fields, evaluations=evaluations)
     except Exception as error:  # torch raises many kinds for a damaged file
-        raise MachineError(f"cannot read the checkpoint {file} ({error})") from error
+        raise MachineError(
+            f"cannot read the checkpoint {file} ({error}); train again under another --name"
+        ) from error

@@ -95,5 +95,6 @@ def test_one_block_a_stage_cannot_become_fewer_and_the_other_axes_can() -> None:
     )
     shrunk, grown = measure(one, budget=0.5), measure(one, budget=2)
     assert shrunk.depth == grown.depth
-    assert shrunk.width.value == pytest.approx(2, abs=0.15)
+    # The first layer, from three channels, grows with the width and not with its square.
+    assert 1 < shrunk.width.value < grown.width.value < 2
     assert shrunk.resolution.value == pytest.approx(2, abs=0.15)

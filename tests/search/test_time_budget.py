@@ -5,7 +5,7 @@ import pytest
 from scaler.search.space import Space, read_space
 from scaler.search.time_budget import FEWEST_OF_A_CLASS, FEWEST_TRAININGS, fit_time
 
-QUICK = read_space("quick")
+QUICK = read_space("quick").override(strategy="law@0.1")
 EXHAUSTIVE = QUICK.override(strategy="exhaustive")
 
 

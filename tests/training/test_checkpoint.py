@@ -59,7 +59,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "c.pt"
     files.save(SAVED, file)
     file.write_bytes(file.read_bytes()[:-200])
-    with pytest.raises(MachineError, match=r"c\.pt.*delete it"):
+    with pytest.raises(MachineError, match=r"c\.pt.*train again"):
         files.load(file)
 
 
