@@ -156,7 +156,7 @@ def _problem(spec: NetworkSpec, part: str, index: int) -> str:
     try:
         tree = lower(replace(spec, stem=stem, stages=stages, head=Head()))
     except UserError as error:
-        return str(error)
+        return _said_of_all(spec) or str(error)
     except (ValueError, ZeroDivisionError) as error:
         return f"a {stage.block} block cannot have branches {list(stage.branches)}: {error}"
     parts = dict(tree.children)["stages"]
@@ -167,6 +167,17 @@ def _problem(spec: NetworkSpec, part: str, index: int) -> str:
                 f"it needs a convolution from {conv.c_in} to {conv.c_out} channels in {conv.groups} groups; "
                 "mend its width, group_width or branches"
             )
+    return ""
+
+
+def _said_of_all(spec: NetworkSpec) -> str:
+    """The same problem, said with the whole network in mind: how many pixels all of its stages need."""
+    try:
+        lower(spec)
+    except UserError as error:
+        return str(error)
+    except (ValueError, ZeroDivisionError):  # of a later stage
+        pass
     return ""
 
 

@@ -111,3 +111,11 @@ def test_the_schema_describes_every_field() -> None:
         for name, about in kind["properties"].items():
             assert about.get("description"), name
     assert set(found["required"]) == {"name", "resolution", "stages"}
+
+
+def test_the_smallest_images_are_those_that_all_stages_take() -> None:
+    halving = "  - {block: plain, width: 8, stride: 2}\n" * 8
+    text = f"name: deep\nresolution: 32\nstages:\n{halving}"
+    with pytest.raises(UserError, match=r"line 9, key 'stages\.5': .*smallest it can take is 129 px"):
+        yaml_spec.parse(text, "deep.yaml")
+    assert yaml_spec.parse(text.replace("32", "129"), "deep.yaml").depth == 8
