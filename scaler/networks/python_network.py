@@ -81,7 +81,8 @@ def python_network(name: str) -> PythonNetwork:
     if not place or not function:
         raise UserError(f"cannot read the base {name!r}: write module:function or FILE.py:function")
     target = f"{Path(place).resolve()}:{function}" if place.endswith(".py") else name
-    resolution = getattr(_function(target), "base_resolution", DEFAULT_RESOLUTION)
+    source = _source(target)
+    resolution = getattr(_function(target, source), "base_resolution", DEFAULT_RESOLUTION)
     whole = isinstance(resolution, int) and not isinstance(resolution, bool)
     if not whole or not 1 <= resolution <= LARGEST_RESOLUTION:
         raise UserError(
@@ -96,7 +97,7 @@ def python_network(name: str) -> PythonNetwork:
         head=Head(),
         resolution=resolution,
         target=target,
-        source=_source(target),
+        source=source,
     )
 
 
@@ -175,9 +176,7 @@ def _called(spec: PythonNetwork) -> nn.Module:
     from torch import nn
     from torch.nn.parameter import is_lazy
 
-    function = _function(spec.target)
-    if spec.source not in ("", _source(spec.target)):
-        raise UserError(f"the code of {spec.target} is not what it was when the work began; put it back")
+    function = _function(spec.target, spec.source or _source(spec.target))
     with _guarded(f"{_call(spec)} failed"):
         network = function(
             depth=spec.depth_multiplier,
@@ -239,26 +238,43 @@ def _brief(error: BaseException) -> str:
     return f"{kind}: {lines[0][:200]}" if lines else kind
 
 
-def _function(target: str) -> Callable[..., Any]:
+def _function(target: str, source: str) -> Callable[..., Any]:
+    """The function of this code, which an edited file does not change where it is loaded already.
+
+    Raises:
+        UserError: there is none, or the code is another.
+    """
     place, _, name = target.rpartition(":")
-    function = getattr(_module(place), name, None)
+    if place.endswith(".py"):
+        module = _file_module(place, source)
+    elif source == _source(target):
+        module = _named_module(place)
+    else:
+        raise _other_code(place)
+    function = getattr(module, name, None)
     if not callable(function):
         raise UserError(f"there is no function {name!r} in {place}")
     found: Callable[..., Any] = function
     return found
 
 
-def _module(place: str) -> Any:
-    return _file_module(place) if place.endswith(".py") else _named_module(place)
-
-
-@lru_cache(maxsize=64)
 def _source(target: str) -> str:
-    """Fingerprint of the file or the module that the function stands in; empty where none can be read."""
+    """Fingerprint of the file, or of the module, that the function stands in; none of compiled code."""
+    place, _, _ = target.rpartition(":")
+    if place.endswith(".py"):
+        return _fingerprint(read_text(Path(place)))
     try:
-        return hashlib.sha256(inspect.getsource(_module(target.rpartition(":")[0])).encode()).hexdigest()
-    except (OSError, TypeError):  # of compiled code
+        return _fingerprint(inspect.getsource(_named_module(place)))
+    except (OSError, TypeError):
         return ""
+
+
+def _fingerprint(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()
+
+
+def _other_code(place: str) -> UserError:
+    return UserError(f"the code of {place} is not what it was when the work began; put it back")
 
 
 def _named_module(place: str) -> Any:
@@ -278,14 +294,16 @@ def _named_module(place: str) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _file_module(place: str) -> Any:
+def _file_module(place: str, source: str) -> Any:
     path = Path(place)
-    read_text(path)  # which says what is wrong with it
-    found = importlib.util.spec_from_file_location(f"scaler_user_{path.stem}", path)
+    code = read_text(path)
+    if _fingerprint(code) != source:
+        raise _other_code(place)
+    found = importlib.util.spec_from_file_location(f"scaler_user_{path.stem}_{source[:16]}", path)
     assert found is not None
-    assert found.loader is not None
     module = importlib.util.module_from_spec(found)
     sys.modules[found.name] = module
     with _guarded(f"running {place} failed"):
-        found.loader.exec_module(module)
+        # Not by its loader: that takes what it compiled before, if the file's size and second are the same.
+        exec(compile(code, place, "exec"), vars(module))
     return module

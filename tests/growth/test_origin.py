@@ -15,7 +15,6 @@ from scaler.cli.main import main
 from scaler.errors import UserError
 from scaler.growth.export import load
 from scaler.growth.origin import find_search, origin_of
-from scaler.networks.python_network import _file_module, _source
 from scaler.search.result import COEFFICIENTS_FILE, SearchResult, read_result
 
 BASE = Path(__file__).with_name("resnet_8.yaml")
@@ -273,8 +272,6 @@ def test_an_interrupted_search_goes_on_with_the_same_networks_alone(
 ) -> None:
     assert run("search", "--name", "one", *of_own_code) == 0
     if what == "code":
-        _file_module.cache_clear()
-        _source.cache_clear()
         (tmp_path / "nets.py").write_text(NETS.replace("ReLU", "SiLU"))
         assert run("search", "--name", "one", *of_own_code) == 2
         assert "networks_fingerprint was" in capsys.readouterr().err

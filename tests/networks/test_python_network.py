@@ -225,5 +225,14 @@ def test_other_code_is_another_network(file: Path, spec: PythonNetwork) -> None:
         build(replace(other, source=spec.source))
 
 
+def test_an_edited_file_is_new_code_for_who_comes_then(file: Path, spec: PythonNetwork) -> None:
+    file.write_text(SOURCE.replace("8 * width", "16 * width"))
+    edited = base(f"{file}:tiny").with_classes(10)
+    assert cost(edited).params > cost(spec).params
+    assert sum(p.numel() for p in build(spec).parameters()) == cost(spec).params, (
+        "what began goes on with its own"
+    )
+
+
 def test_its_memory_is_counted_without_holding_it(spec: PythonNetwork) -> None:
     assert memory(spec, 4).training > memory(spec, 4).inference > 0
