@@ -227,6 +227,8 @@ def test_a_training_that_cannot_have_been_is_not_believed(storage: str, wrong: s
 
 Record = dict[str, Any]
 
+FIRST = r"trial 0 of .*study\.log is damaged: put back a copy"
+
 
 def changed_journal(folder: Path, which: Callable[[Record], bool], change: Callable[[Record], object]) -> int:
     """A study of one training, the first such record changed or, where ``change`` says False, removed.
@@ -290,23 +292,20 @@ def test_a_record_that_optuna_cannot_read_is_named(
 )
 def test_a_spec_that_is_none_is_not_believed(change: Callable[[list[Any]], object], tmp_path: Path) -> None:
     changed_journal(tmp_path, lambda r: r["op_code"] == 4, lambda r: change(r["user_attrs"]["spec"]))
-    refuses_the_first_trial(tmp_path)
+    with Study.open(str(tmp_path / "study.log"), "toy") as again, pytest.raises(UserError, match=FIRST):
+        again.observations()
 
 
 def test_a_complete_training_whose_evaluations_are_gone_is_not_believed(tmp_path: Path) -> None:
     changed_journal(tmp_path, lambda r: "evaluations" in r.get("user_attr", ()), lambda r: False)
-    refuses_the_first_trial(tmp_path)
+    with Study.open(str(tmp_path / "study.log"), "toy") as again, pytest.raises(UserError, match=FIRST):
+        again.observations()
 
 
 def test_a_complete_training_whose_attributes_are_a_number_is_not_believed(tmp_path: Path) -> None:
     changed_journal(tmp_path, lambda r: r["op_code"] == 4, lambda r: r.update(user_attrs=5, state=1))
-    refuses_the_first_trial(tmp_path)
-
-
-def refuses_the_first_trial(folder: Path) -> None:
-    said = r"trial 0 of .*study\.log is damaged: put back a copy"
-    with Study.open(str(folder / "study.log"), "toy") as study, pytest.raises(UserError, match=said):
-        study.observations()
+    with Study.open(str(tmp_path / "study.log"), "toy") as again, pytest.raises(UserError, match=FIRST):
+        again.observations()
 
 
 def test_a_damaged_cell_of_a_database_is_not_believed(tmp_path: Path) -> None:

@@ -254,6 +254,23 @@ def test_every_gain_has_its_interval_at_every_size() -> None:
         np.testing.assert_allclose(bars[0][:, 1], [place - 0.4, place + 0.6])
 
 
+def test_sizes_of_who_shrinks_stand_side_by_side() -> None:
+    sizes = (1.0, 1 / 2, 1 / 4, 1 / 8, 1 / 16)
+    gains = [Gain(axis, size, 0.01, 0.0, 0.02) for size in sizes for axis in ("depth", "width", "resolution")]
+    figure = draw_doublings(gains, "resnet-20", "caption")
+    figure.draw_without_rendering()
+    labels = figure.axes[0].get_xticklabels()
+    assert [label.get_text() for label in labels][-1] == "1/16 of it"
+    assert overlaps([(label.get_text(), label.get_window_extent()) for label in labels]) == []
+
+
+def test_every_phi_is_named_where_networks_shrink() -> None:
+    curve = a_curve()
+    curve["flops"] = (1e9 / curve["flops"].astype(float) * 1e9).round()
+    found = {text.get_text() for text in draw_curve(curve, "caption").axes[0].texts}
+    assert {f"φ = {phi:g}" for phi in curve["phi"].unique()} <= found
+
+
 def test_stages_cost_what_the_network_costs() -> None:
     spec = base("effnet-b0")
     found = stage_flops(spec)

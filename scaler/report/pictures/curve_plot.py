@@ -119,7 +119,8 @@ def _mark_phi(axes: Axes, frame: pd.DataFrame) -> None:
     low, high = np.log(axes.get_xlim())
     before = -np.inf
     trained = frame[frame["accuracy"].notna()]
-    for phi, group in trained.groupby("phi"):
+    # From the left, which is not from the base where networks shrink.
+    for phi, group in sorted(trained.groupby("phi"), key=lambda one: one[1]["flops"].mean()):
         logs = np.log(group["flops"].to_numpy(float))
         centre = float(logs.mean())
         axes.axvspan(

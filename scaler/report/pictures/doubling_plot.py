@@ -37,10 +37,17 @@ def draw_doublings(gains: Sequence[Gain], base: str, caption: str) -> Figure:
             where = "at the base" if gain.size == sizes[0] else f"at {gain.size:g}x"
             bounds = f"[{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
             tip(axes, (x, 100 * gain.mean), f"{axis} {where}: {100 * gain.mean:+.1f} {bounds} points")
-    names = ["the base" if size == 1 else f"{size:g}x the base" for size in sizes]
+    names = [_name(size) for size in sizes]
     axes.set_xticks(range(len(sizes)), names)
     axes.set_xlim(-0.6, len(sizes) - 0.4)
     axes.margins(y=0.12)
     axes.set_ylabel(f"points per doubling ({LEVEL:.0%} interval)", fontsize=11.5, color=INK)
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=11, labelcolor=INK)
     return figure
+
+
+def _name(size: float) -> str:
+    """A size in few letters: there are five of them side by side."""
+    if size == 1:
+        return "the base"
+    return f"{size:g}x the base" if size > 1 else f"1/{1 / size:.3g} of it"
