@@ -302,6 +302,22 @@ def test_a_complete_training_whose_evaluations_are_gone_is_not_believed(tmp_path
         again.observations()
 
 
+def test_what_came_of_a_training_whose_beginning_is_gone_is_not_anothers(tmp_path: Path) -> None:
+    """A journal counts its trials: without the first one's line the second takes its place."""
+    journal, specs = tmp_path / "study.log", (TrialSpec(1, 0, 0), TrialSpec(2, 1, 0), TrialSpec(2, 0, 0))
+    with Study.open(str(journal), "toy") as study:
+        at_once = [(start(study, spec), spec) for spec in specs]
+        for trial, spec in at_once:
+            seen = [evaluation(spec.candidate, spec.seed_index, 1)]
+            study.complete(trial, seen, observe(spec, seen))
+    lines = journal.read_text().splitlines(keepends=True)
+    begun = [n for n, line in enumerate(lines) if json.loads(line)["op_code"] == 4]
+    assert len(begun) == len(specs)
+    journal.write_text("".join(lines[: begun[0]] + lines[begun[0] + 1 :]))
+    with Study.open(str(journal), "toy") as again, pytest.raises(UserError, match=FIRST):
+        again.observations()
+
+
 def test_a_complete_training_whose_attributes_are_a_number_is_not_believed(tmp_path: Path) -> None:
     changed_journal(tmp_path, lambda r: r["op_code"] == 4, lambda r: r.update(user_attrs=5, state=1))
     with Study.open(str(tmp_path / "study.log"), "toy") as again, pytest.raises(UserError, match=FIRST):
