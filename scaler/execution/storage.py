@@ -58,8 +58,9 @@ def open_storage(address: str) -> BaseStorage:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists() and not path.is_file():  # a pipe would never end
                 raise UserError(f"{path} is no plain file: remove it, and run the same command again")
-            mend(path)
-            journal = _Journal(address, lock_obj=_JournalLock(path))  # type: ignore[arg-type]
+            lock = _JournalLock(path)
+            lock.mend()
+            journal = _Journal(address, lock_obj=lock)  # type: ignore[arg-type]
             try:
                 return JournalStorage(journal)
             except STUMBLES:
@@ -279,6 +280,12 @@ class _JournalLock:
         if not whole:
             mend(self._journal)
         return True
+
+    def mend(self) -> None:
+        """As :func:`mend` does, once nobody writes: half a line may be one that somebody is at."""
+        if self._journal.exists():
+            with self._lock:
+                mend(self._journal)
 
     def release(self) -> None:
         self._lock.release()
