@@ -219,7 +219,8 @@ def _to_table(path: Path, frame: pd.DataFrame) -> Table:
     twice = frame.duplicated(_KEYS)
     if twice.any():
         raise UserError(f"{path} holds {_row_name(frame[twice].iloc[0])} twice")
-    grids = {kind: _grid(frame, own) for kind, own in frame.groupby("kind")}
+    compared = sorted(frame.loc[frame["kind"] == "candidate", "seed_index"].unique())
+    grids = {kind: _grid(frame, own, compared) for kind, own in frame.groupby("kind")}
     candidates, off = grids["candidate"], grids.get("off")
     for kind, grid in grids.items():
         _check_whole(path, str(kind), grid)
@@ -257,13 +258,15 @@ class _Grid:
     loss: Array
 
 
-def _grid(frame: pd.DataFrame, own: pd.DataFrame) -> _Grid:
-    """Trainings as arrays ``[networks, seeds, epochs]``; from where one diverged, accuracy 0 and loss NaN."""
-    levels = [
-        sorted(own["candidate"].unique()),
-        sorted(own["seed_index"].unique()),
-        sorted(frame["epochs"].unique()),
-    ]
+def _grid(frame: pd.DataFrame, own: pd.DataFrame, compared: Sequence[float]) -> _Grid:
+    """Trainings as arrays ``[networks, seeds, epochs]``; from where one diverged, accuracy 0 and loss NaN.
+
+    Seeds stand where those of the candidates (``compared``) do, for they are paired; further ones follow.
+    """
+    there = set(own["seed_index"])
+    seeds = [*compared, *sorted(there.difference(compared))]
+    last = max(place for place, seed in enumerate(seeds) if seed in there)
+    levels = [sorted(own["candidate"].unique()), seeds[: last + 1], sorted(frame["epochs"].unique())]
     full = own.set_index(_KEYS).reindex(pd.MultiIndex.from_product(levels, names=_KEYS))
     diverged = full["loss"].isna() & full["accuracy"].notna()
     stopped = diverged.groupby(level=[0, 1]).cummax()
