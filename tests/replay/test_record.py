@@ -1,11 +1,14 @@
-"""``scaler replay --record``: what is kept is all that was read."""
+"""``scaler replay --record``: what is kept is all that was read; and recordings that go on."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from scaler.cli.main import main
 from scaler.replay.table import frame_of, read_table, write_table
+from tests.benchmarks.record_table import claimed
 from tests.replay.synthetic import assert_same, frame_of_candidates, make_table
 
 TABLES = Path(__file__).parents[2] / "results" / "reference" / "tables"
@@ -31,3 +34,22 @@ def test_numbers_of_many_digits_are_kept(tmp_path: Path) -> None:
     write_table(frame_of(path), tmp_path / "kept.csv", "made up")
     assert ",0.2500000123456789," in (tmp_path / "kept.csv").read_text()
     assert_same(read_table(tmp_path / "kept.csv"), read_table(path))
+
+
+def test_a_training_is_recorded_once_and_by_another_where_its_process_was_killed(tmp_path: Path) -> None:
+    output = tmp_path / "table.csv"
+    killed = (
+        "import os, sys, pathlib\nfrom tests.benchmarks.record_table import claimed\n"
+        "with claimed(pathlib.Path(sys.argv[1]), 3, 1) as mine:\n"
+        "    print(mine, flush=True)\n    os._exit(9)\n"
+    )
+    root = Path(__file__).parents[2]
+    first = subprocess.run(
+        [sys.executable, "-c", killed, output], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert (first.stdout, first.returncode) == ("True\n", 9)
+    with claimed(output, 3, 1) as mine, claimed(output, 3, 1) as also, claimed(output, 3, 0) as other:
+        assert (mine, also, other) == (True, False, True)
+    (tmp_path / "table.jsonl").write_text('{"network": 3, "seed_index": 1, "evaluations": []}\n')
+    with claimed(output, 3, 1) as mine, claimed(output, 3, 0) as other:
+        assert (mine, other) == (False, True)
