@@ -1,5 +1,6 @@
 """``scaler replay --record``: what is kept is all that was read; and recordings that go on."""
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from scaler.cli.main import main
 from scaler.replay.table import frame_of, read_table, write_table
+from scaler.search.inference.decision import octaves_of
 from tests.benchmarks.record_table import claimed
 from tests.replay.synthetic import assert_same, frame_of_candidates, make_table
 
@@ -34,6 +36,25 @@ def test_numbers_of_many_digits_are_kept(tmp_path: Path) -> None:
     write_table(frame_of(path), tmp_path / "kept.csv", "made up")
     assert ",0.2500000123456789," in (tmp_path / "kept.csv").read_text()
     assert_same(read_table(tmp_path / "kept.csv"), read_table(path))
+
+
+@pytest.mark.parametrize(("ratios", "budget"), [(("3.97", "4.05"), 4.0), (("0.507", "0.493"), 0.5)])
+def test_a_run_is_replayed_and_kept_at_its_own_budget(
+    ratios: tuple[str, str], budget: float, tmp_path: Path
+) -> None:
+    trials = [f"{c},{s},1,10,100,0.{3 + c + s},2.0" for c in (0, 1) for s in (0, 1)]
+    head = "candidate,seed_index,epochs,images,train_flops,accuracy,loss"
+    (tmp_path / "trials.csv").write_text("\n".join([head, *trials, ""]))
+    (tmp_path / "candidates.csv").write_text(
+        "candidate,share_depth,share_width,share_resolution,flops_ratio\n"
+        f"0,1,0,0,{ratios[0]}\n1,0,1,0,{ratios[1]}\n,0,0,1,9.5\n"
+    )
+    table = read_table(tmp_path)
+    assert table.experiment.budget == budget
+    doublings = octaves_of(table.experiment)
+    assert doublings.tolist() == [[math.log2(budget), 0, 0], [0, math.log2(budget), 0]]
+    write_table(frame_of(tmp_path), tmp_path / "kept.csv", "made up")
+    assert_same(read_table(tmp_path / "kept.csv"), table)
 
 
 def test_a_training_is_recorded_once_and_by_another_where_its_process_was_killed(tmp_path: Path) -> None:
