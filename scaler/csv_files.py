@@ -6,9 +6,11 @@ here, so that whoever reads it need not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,9 @@ class Range:
             return f"{kind} from {self.least:g} to {self.most:g}"
         return kind if self.least == float("-inf") else f"{kind} of at least {self.least:g}"
 
+
+#: A cell in quotes, in which a quote stands twice.
+_QUOTED = re.compile(r'(?:^|(?<=,))"[^"]*(?:""[^"]*)*"', re.MULTILINE)
 
 #: Larger counts than this are none that a machine could have come to.
 _LARGEST = 1e24
@@ -138,6 +143,9 @@ def _checked(path: Path, text: str, values: Series, range: Range) -> Series:
 
 
 def _line(text: str, row: int) -> int:
-    """The line of a row, counted from 1; empty lines are no rows."""
-    lines = [n for n, line in enumerate(text.split("\n"), 1) if line.strip(" \t")]
+    """The line that a row begins on, counted from 1; empty lines are no rows."""
+    # A quoted cell may hold line ends; text as read has no other use for \r.
+    rows = _QUOTED.sub(lambda cell: cell[0].replace("\n", "\r"), text).split("\n")
+    begins = accumulate((1 + row.count("\r") for row in rows), initial=1)
+    lines = [line for line, row in zip(begins, rows, strict=False) if row.strip(" \t")]
     return lines[row + 1]

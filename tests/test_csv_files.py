@@ -30,6 +30,23 @@ def test_a_wrong_value_is_told_with_its_line(tmp_path: Path, end: str, between: 
         read_csv(table(tmp_path, end.join(lines)), ("accuracy",))
 
 
+@pytest.mark.parametrize(
+    ("cell", "lines"),
+    [
+        ('"of\ntwo"', 2),
+        ('"of\n\nthree, and a ""quote""\n"', 4),
+        ('"""\n"""', 2),
+        ('"one"', 1),
+        ('5" wide', 1),
+        ('""', 1),
+    ],
+)
+def test_a_cell_of_several_lines_moves_those_below(tmp_path: Path, cell: str, lines: int) -> None:
+    text = f"network,about,accuracy\na,{cell},0.5\n{cell},b,0.5\nc,{cell},7\n"
+    with pytest.raises(UserError, match=rf"line {2 + 2 * lines}: accuracy is '7"):
+        read_csv(table(tmp_path, text), ("accuracy",))
+
+
 def test_line_ends_may_be_mixed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"line 3: accuracy"):
         read_csv(table(tmp_path, "network,accuracy\ra,0.5\nb,7\r\n"), ("accuracy",))

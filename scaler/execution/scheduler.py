@@ -61,10 +61,14 @@ def search(
         MachineError: a training failed again and again, or the disk is full.
         UserError: a training said so (an unreadable image, say).
     """
-    total = simulated_plan(strategy, experiment, images=0).train_flops
     asked: list[TrialSpec] = []
-    leader = _Leader(experiment, study, executor, attributes)
     seen: list[Observation] = []
+    try:
+        total = simulated_plan(strategy, experiment, images=0).train_flops
+        leader = _Leader(experiment, study, executor, attributes)
+    except BaseException:
+        executor.close()  # or a cluster would stay joined
+        raise
     try:
         while batch := _next_batch(strategy, experiment, seen):
             asked += batch

@@ -13,6 +13,7 @@ import torch
 from torch.multiprocessing.spawn import spawn
 
 from scaler.execution.calibration import steps
+from scaler.execution.executors.forking import no_main
 from scaler.networks.spec import NetworkSpec
 from scaler.training.device import Device
 from scaler.training.recipe import Recipe
@@ -84,7 +85,8 @@ class Trial:
         """What so many trainings do at once."""
         context: Any = multiprocessing.get_context("spawn")
         start, told = context.Barrier(count), context.SimpleQueue()
-        spawn(_train, (self, start, told), count)  # type: ignore[no-untyped-call]
+        with no_main():
+            spawn(_train, (self, start, told), count)  # type: ignore[no-untyped-call]
         loads = [told.get() for _ in range(count)]
         fitted = all(load.speed for load in loads)
         return Load(sum(load.speed for load in loads) if fitted else 0.0, max(load.memory for load in loads))

@@ -18,7 +18,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from scaler.errors import MachineError, UserError
@@ -30,6 +30,8 @@ T = TypeVar("T")
 STUMBLES = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 #: Seconds that SQLite is waited for while others write, and a server that is gone.
 SQLITE_PATIENCE, SERVER_PATIENCE = 60.0, 300.0
+#: Seconds that others' making of a database's tables is waited for, and PostgreSQL's state for one there is.
+CREATION_PATIENCE, DUPLICATE_TABLE = 30.0, "42P07"
 #: Seconds before a server is tried again, at first and at most.
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 
@@ -58,8 +60,9 @@ def open_storage(address: str) -> BaseStorage:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists() and not path.is_file():  # a pipe would never end
                 raise UserError(f"{path} is no plain file: remove it, and run the same command again")
-            mend(path)
-            journal = _Journal(address, lock_obj=_JournalLock(path))  # type: ignore[arg-type]
+            lock = _JournalLock(path)
+            lock.mend()
+            journal = _Journal(address, lock_obj=lock)  # type: ignore[arg-type]
             try:
                 return JournalStorage(journal)
             except STUMBLES:
@@ -68,7 +71,7 @@ def open_storage(address: str) -> BaseStorage:
         options = (
             {"connect_args": {"timeout": SQLITE_PATIENCE}} if _file(address) else {"pool_pre_ping": True}
         )
-        return RDBStorage(address, options)
+        return _opened(address, options)
     # Every driver has its own errors for what the user gets wrong here.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -77,6 +80,22 @@ def open_storage(address: str) -> BaseStorage:
             "path, or a URL such as postgresql+psycopg://user@host/database, and install what it needs "
             "(pip install 'compound-scaler[postgres]')."
         ) from None
+
+
+def _opened(address: str, options: dict[str, Any]) -> RDBStorage:
+    """A database, whose tables another process may be making at the same moment."""
+    end = time.monotonic() + CREATION_PATIENCE
+    while True:
+        try:
+            return RDBStorage(address, options)
+        except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+            cause = error if isinstance(error, SQLAlchemyError) else error.__cause__
+            # PostgreSQL's words may be of any language.
+            state = getattr(getattr(cause, "orig", None), "sqlstate", None)
+            twice = state == DUPLICATE_TABLE or "already exists" in str(cause)
+            if not (twice or isinstance(cause, IntegrityError)) or time.monotonic() > end:
+                raise
+        time.sleep(SHORTEST_PAUSE)
 
 
 def persistently(address: str, leadership: Leadership, operation: Callable[[], T]) -> T:
@@ -279,6 +298,12 @@ class _JournalLock:
         if not whole:
             mend(self._journal)
         return True
+
+    def mend(self) -> None:
+        """As :func:`mend` does, once nobody writes: half a line may be one that somebody is at."""
+        if self._journal.exists():
+            with self._lock:
+                mend(self._journal)
 
     def release(self) -> None:
         self._lock.release()

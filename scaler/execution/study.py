@@ -134,6 +134,9 @@ class Study:
         """Record what came of a training: one evaluation per rung, and what they say."""
         last = observed[-1]
         attributes = {
+            # Trials of a journal are known by their place: where the line of an earlier one is gone, what
+            # came of this one would be another's.
+            "trained": [last.candidate, last.seed_index, last.rung],
             "evaluations": [_to_json(evaluation) for evaluation in evaluations],
             "loss": None if math.isnan(last.loss) else last.loss,
             "seconds": round(last.seconds, 3),
@@ -206,6 +209,8 @@ def _template(spec: TrialSpec, experiment: Experiment, attributes: Mapping[str, 
 def _spec(trial: FrozenTrial) -> TrialSpec:
     """Raises ValueError or TypeError where it is none, or not that of the trial's parameters."""
     spec = TrialSpec(*trial.user_attrs["spec"])
+    if trial.user_attrs.get("trained", list(astuple(spec))) != list(astuple(spec)):
+        raise ValueError("trained")
     for name, value in asdict(spec).items():
         if not _within(value, 0, whole=True) or trial.params.get(name, value) != value:
             raise ValueError(name)

@@ -6,7 +6,7 @@ from dataclasses import astuple
 
 import numpy as np
 
-from scaler.replay.table import Table
+from scaler.replay.table import Array, Table
 from scaler.search.inference.rank_correlation import FEWEST, RankCorrelation, correlate
 
 #: In two tables, candidates are the same if no share differs by more.
@@ -23,10 +23,17 @@ def proxy_correlation(one: Table, other: Table) -> RankCorrelation | None:
     a = np.array([astuple(s) for s in one.experiment.shares])
     b = np.array([astuple(s) for s in other.experiment.shares])
     apart = np.abs(a[:, None] - b).max(axis=-1)
-    means = [np.nan_to_num(table.accuracy[:, :, -1].mean(axis=1)) for table in (one, other)]
+    means = [_last(table) for table in (one, other)]
     common = [(i, int(apart[i].argmin())) for i in range(len(a)) if apart[i].min() <= _SAME]
     if len(common) < FEWEST:
         return None
     x, y = (np.array([values[pair[side]] for pair in common]) for side, values in enumerate(means))
     epochs = min(one.experiment.rungs[-1], other.experiment.rungs[-1])
     return correlate(epochs, [(x, y)], paired=False)
+
+
+def _last(table: Table) -> Array:
+    """``[C]``: mean accuracy of the candidates at the last epoch, over all of their seeds."""
+    # Networks off the budget may have further seeds.
+    own = table.accuracy[: len(table.experiment.shares), : table.experiment.max_seeds, -1]
+    return np.asarray(own.mean(axis=1))

@@ -36,10 +36,12 @@ COLUMNS = (
 KINDS = ("candidate", "off", "larger", "box")
 FURTHER = ("kind", "network", "octave_depth", "octave_width", "octave_resolution")
 _SHARES, _OCTAVES = list(COLUMNS[1:4]), list(FURTHER[2:])
+#: A column that a table of candidates alone may have: their FLOPs as a factor on the base's.
+_RATIO = "flops_ratio"
 #: Digits behind the point that numbers are written with.
 _DIGITS = {
     **dict.fromkeys(("candidate", "seed_index", "epochs", "images", "train_flops"), 0),
-    **dict.fromkeys((*_SHARES, "accuracy", "loss"), 6),
+    **dict.fromkeys((*_SHARES, "accuracy", "loss", _RATIO), 6),
     **dict.fromkeys(_OCTAVES, 4),
 }
 #: What columns were called in older tables.
@@ -66,7 +68,8 @@ class Table:
 
     Attributes:
         name: for reports; the file's name without its ending.
-        experiment: the networks; its rungs are the recorded epochs, its seeds those of the candidates.
+        experiment: the networks; its rungs are the recorded epochs, its seeds those of the candidates, its
+            budget what these cost, or 2x where the table does not say it.
         accuracy: ``[N, S, E]`` in [0, 1]; 0 from where a training diverged, NaN where none was recorded.
         loss: ``[N, S, E]`` in nats; NaN from where a training diverged.
         images: ``[E]``, training images seen.
@@ -200,7 +203,7 @@ def _read_frame(path: Path) -> pd.DataFrame:
             _check_there(path, compared if column in _SHARES else frame, column)
     if (there := frame.loc[kind == "candidate", "candidate"].nunique()) < 2:
         raise UserError(f"{path} holds trainings of {there} candidates: to compare, at least two are needed")
-    return frame[[*COLUMNS, *further]]
+    return frame[[*COLUMNS, *further, *([_RATIO] if _RATIO in frame else [])]]
 
 
 def _check_there(path: Path, frame: pd.DataFrame, column: str) -> None:
@@ -210,16 +213,18 @@ def _check_there(path: Path, frame: pd.DataFrame, column: str) -> None:
 
 
 def _read_run(path: Path) -> pd.DataFrame:
-    shares = read_csv(path / "candidates.csv", ("candidate", *_SHARES), _OLDER)
+    found = read_csv(path / "candidates.csv", ("candidate", *_SHARES), _OLDER)
     trials = read_csv(path / "trials.csv", tuple(c for c in COLUMNS if c not in _SHARES), _OLDER)
-    return trials.merge(shares[["candidate", *_SHARES]], on="candidate", how="left")
+    known = ["candidate", *_SHARES, *([_RATIO] if _RATIO in found else [])]
+    return trials.merge(found[known], on="candidate", how="left")
 
 
 def _to_table(path: Path, frame: pd.DataFrame) -> Table:
     twice = frame.duplicated(_KEYS)
     if twice.any():
         raise UserError(f"{path} holds {_row_name(frame[twice].iloc[0])} twice")
-    grids = {kind: _grid(frame, own) for kind, own in frame.groupby("kind")}
+    compared = sorted(frame.loc[frame["kind"] == "candidate", "seed_index"].unique())
+    grids = {kind: _grid(frame, own, compared) for kind, own in frame.groupby("kind")}
     candidates, off = grids["candidate"], grids.get("off")
     for kind, grid in grids.items():
         _check_whole(path, str(kind), grid)
@@ -231,6 +236,7 @@ def _to_table(path: Path, frame: pd.DataFrame) -> Table:
         rungs=candidates.epochs,
         max_seeds=candidates.accuracy.shape[1],
         seed=0,
+        budget=_budget(candidates, off),
         octaves=()
         if off is None
         else tuple(tuple(o) for part in parts for o in part.rows[_OCTAVES].to_numpy()),
@@ -257,13 +263,15 @@ class _Grid:
     loss: Array
 
 
-def _grid(frame: pd.DataFrame, own: pd.DataFrame) -> _Grid:
-    """Trainings as arrays ``[networks, seeds, epochs]``; from where one diverged, accuracy 0 and loss NaN."""
-    levels = [
-        sorted(own["candidate"].unique()),
-        sorted(own["seed_index"].unique()),
-        sorted(frame["epochs"].unique()),
-    ]
+def _grid(frame: pd.DataFrame, own: pd.DataFrame, compared: Sequence[float]) -> _Grid:
+    """Trainings as arrays ``[networks, seeds, epochs]``; from where one diverged, accuracy 0 and loss NaN.
+
+    Seeds stand where those of the candidates (``compared``) do, for they are paired; further ones follow.
+    """
+    there = set(own["seed_index"])
+    seeds = [*compared, *sorted(there.difference(compared))]
+    last = max(place for place, seed in enumerate(seeds) if seed in there)
+    levels = [sorted(own["candidate"].unique()), seeds[: last + 1], sorted(frame["epochs"].unique())]
     full = own.set_index(_KEYS).reindex(pd.MultiIndex.from_product(levels, names=_KEYS))
     diverged = full["loss"].isna() & full["accuracy"].notna()
     stopped = diverged.groupby(level=[0, 1]).cummax()
@@ -297,6 +305,16 @@ def _check_whole(path: Path, kind: str, grid: _Grid) -> None:
         raise UserError(
             f"{path} lacks {hole} (kind {kind}): record the training at every epoch, or remove its rows"
         )
+
+
+def _budget(candidates: _Grid, off: _Grid | None) -> float:
+    """FLOPs of the candidates, which all cost nearly the same, as a factor on the base's."""
+    ratios = candidates.rows[_RATIO] if _RATIO in candidates.rows else pd.Series(dtype=float)
+    if off is not None:
+        base = off.epoch_flops[(off.rows[_OCTAVES] == 0).all(axis=1).to_numpy()]
+        ratios = pd.Series(np.median(candidates.epoch_flops) / base)
+    # Measured FLOPs miss what was asked for by some hundredths, and sizes up to 16x are its powers.
+    return float(f"{ratios.median():.2g}") if ratios.notna().any() else Experiment.budget
 
 
 def _larger(candidates: _Grid, larger: _Grid | None, budget: float) -> Larger | None:

@@ -78,7 +78,12 @@ class Grid(_Checked):
         if self.lattice is not None:
             return (self.lattice + 1) * (self.lattice + 2) // 2
         axes = [bounds for bounds in (self.alpha, self.beta, self.gamma) if bounds is not None]
-        return math.prod(round((high - low) / (self.step or 1)) + 1 for low, high in axes)
+        return math.prod(steps_within(low, high, self.step or 1) + 1 for low, high in axes)
+
+
+def steps_within(low: float, high: float, step: float) -> int:
+    """How many steps lead from the lower bound of a grid's axis to its upper one, none beyond it."""
+    return math.floor((high - low) / step + 1e-6)  # 0.2 / 0.1 may be 1.9999999999999998
 
 
 class Excite(_Checked):

@@ -11,14 +11,15 @@ several processes.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import os
 import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pandas as pd
 import torch
@@ -125,25 +126,41 @@ def main() -> None:
     log = asked.output.with_suffix(".jsonl")
     device = replace(resolve(asked.device), bf16=False)
     for network, seed in parts(asked.parts, found):
-        if claimed(asked.output, network, seed):
-            continue
-        spec, seeds = found[network].spec, seeds_of(0, TrialSpec(network, seed, 0))
-        evaluations = train(spec, space.recipe, data, seeds, stops=space.rungs, device=device)
-        rows = [asdict(evaluation) for evaluation in evaluations]
-        with log.open("a") as file:
-            file.write(json.dumps({"network": network, "seed_index": seed, "evaluations": rows}) + "\n")
+        with claimed(asked.output, network, seed) as mine:
+            if not mine:
+                continue
+            spec, seeds = found[network].spec, seeds_of(0, TrialSpec(network, seed, 0))
+            evaluations = train(spec, space.recipe, data, seeds, stops=space.rungs, device=device)
+            rows = [asdict(evaluation) for evaluation in evaluations]
+            with log.open("a") as file:
+                file.write(json.dumps({"network": network, "seed_index": seed, "evaluations": rows}) + "\n")
     write(asked.output, found, log)
 
 
-def claimed(output: Path, network: int, seed: int) -> bool:
-    """Whether another process does it, or has done it; if not, this one does from now on."""
+@contextlib.contextmanager
+def claimed(output: Path, network: int, seed: int) -> Iterator[bool]:
+    """Whether a training is this process's: nobody has done it, and no other process is at it.
+
+    The kernel frees the claim of a process that is killed, whose training is then another's.
+    """
     folder = output.with_suffix(".claims")
     folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / f"{network}-{seed}", timeout=0)
     try:
-        os.close(os.open(folder / f"{network}-{seed}", os.O_CREAT | os.O_EXCL))
-    except FileExistsError:
-        return True
-    return False
+        lock.acquire()
+    except filelock.Timeout:
+        yield False
+        return
+    try:
+        yield (network, seed) not in done(output.with_suffix(".jsonl"))
+    finally:
+        lock.release()
+
+
+def done(log: Path) -> set[tuple[int, int]]:
+    """(network, seed index) of the trainings recorded so far."""
+    trainings = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    return {(training["network"], training["seed_index"]) for training in trainings}
 
 
 def write(output: Path, found: list[Network], log: Path) -> None:

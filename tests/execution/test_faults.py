@@ -1,19 +1,23 @@
-"""What machines do to a search: a disk that is really full, clocks that jump."""
+"""What machines do to a search: a disk that is really full, clocks that jump, others that begin at once."""
 
 import contextlib
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import optuna
 import pytest
 
 from scaler.errors import MachineError
 from scaler.execution.executors.in_process import InProcess
 from scaler.execution.protocol import Observation
+from scaler.execution.study import Study
 from tests.execution import toy_search
 from tests.execution.toy import Toy, noted
 from tests.execution.toy_search import lead
@@ -68,3 +72,18 @@ def test_a_clock_that_jumps_a_day_at_every_look_changes_nothing(
     monkeypatch.setattr(time, "time", jumping)
     assert toy_search.run("sqlite", tmp_path, workers=2) == undisturbed
     assert set(Counter(entry[1:] for entry in noted(tmp_path)).values()) == {1}
+
+
+def test_searches_that_begin_at_once_share_a_new_database(tmp_path: Path) -> None:
+    """As those of a job array do: each finds no tables, and makes them."""
+    names = [f"search-{number}" for number in range(4)]
+    where, ready = f"sqlite:///{tmp_path}/studies.db", threading.Barrier(len(names))
+
+    def begin(name: str) -> str:
+        ready.wait()
+        with Study.open(where, name) as study:
+            return f"{name} {len(study.observations())}"
+
+    with ThreadPoolExecutor(len(names)) as threads:
+        assert list(threads.map(begin, names)) == [f"{name} 0" for name in names]
+    assert sorted(optuna.get_all_study_names(where)) == names

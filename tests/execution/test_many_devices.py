@@ -26,6 +26,7 @@ from scaler.scaling.shares import Shares
 from scaler.search.strategies.exhaustive import Exhaustive
 from scaler.search.workload import Settings, workers_of
 from scaler.training import checkpoint as files
+from scaler.training import trainer
 from scaler.training.device import Device
 from scaler.training.distributed import Group, Seat
 from scaler.training.recipe import Evaluation, Recipe
@@ -128,6 +129,38 @@ def test_a_killed_process_costs_what_came_after_the_last_epoch(
     for rank in range(2):
         pid = int((tmp_path / f"pid-{rank}").read_text())
         wait_for(partial(gone, pid))
+
+
+@dataclass(frozen=True)
+class Cramped:
+    """The device of one rank has no memory for a step, which the others wait for."""
+
+    training: ProxyTraining
+    rank: int
+
+    def checkpoint(self, spec: TrialSpec) -> Path:
+        return self.training.checkpoint(spec)
+
+    def checkpointed(self, folder: Path) -> "Cramped":
+        return replace(self, training=self.training.checkpointed(folder))
+
+    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch, *, seat: Seat | None = None) -> list[Evaluation]:
+        def short(*_: Any, **__: Any) -> torch.Tensor:
+            raise torch.OutOfMemoryError
+
+        assert seat is not None
+        if seat.rank == self.rank:
+            trainer.gradients = short
+        return self.training(spec, on_epoch, seat=seat)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_memory_that_is_too_short_for_any_of_the_processes_ends_the_training(
+    rank: int, tmp_path: Path
+) -> None:
+    found = ManyDevices(Cramped(training(tmp_path), rank), 2)(SPEC, lambda epochs: None)
+    assert found[-1].too_large
+    assert (found[-1].epochs, found[-1].images) == (0, 0)
 
 
 def test_what_no_second_try_mends_is_told_as_it_is(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from optuna.storages.journal import JournalFileBackend
 
 from scaler.errors import UserError
 from scaler.execution.executors.engine import Engine, start
-from scaler.execution.protocol import Experiment
+from scaler.execution.executors.store import Store
+from scaler.execution.protocol import Experiment, TrialSpec
 from scaler.files import write_bytes
 from scaler.search.strategies.exhaustive import Exhaustive
 from tests.execution import ray_cluster, toy_search
@@ -96,6 +97,33 @@ def test_a_lost_nodes_training_goes_on_elsewhere_from_its_last_epoch(
         assert [entry[3] for entry in epochs] == [0, 1, 2, 3]
         assert len({entry[0] for entry in epochs}) == 2 - candidate
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_what_a_lost_node_left_in_the_store_is_gone_on_from_beside_the_leader(
+    epochs: int, tmp_path: Path
+) -> None:
+    """... and does not take the place of what came after it."""
+    folder, store, spec = tmp_path / "run", Store(f"file://{tmp_path}/store"), TrialSpec(1, 0, 2)
+    folder.mkdir()
+    training = Toy(folder)
+    (folder / on_ray.MARK).write_text("here")
+    store.write("1-0.json", str(epochs).encode())
+    with on_ray._checkpoints(training, spec, folder, "here", None, store) as (found, send):
+        found(spec, lambda done: send())
+    on_ray._bring_home(training.checkpoint(spec), store)  # as the leader does when a training has ended
+    assert [entry[3] for entry in noted(folder)] == list(range(epochs, RUNGS[-1]))
+    assert (folder / "1-0.json").read_text() == "4"
+    assert store.read("1-0.json") is None
+
+
+def test_what_a_training_beside_the_leader_runs_into_is_told_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / on_ray.MARK).write_text("here")
+    with (
+        pytest.raises(OSError, match="the disk has gone"),
+        on_ray._checkpoints(Toy(tmp_path), TrialSpec(1, 0, 0), tmp_path, "here", None, None),
+    ):
+        raise OSError("the disk has gone")
 
 
 def test_a_node_of_another_version_is_refused_by_name(

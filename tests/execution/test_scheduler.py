@@ -275,6 +275,21 @@ class Environment:
         return self.work(spec, on_epoch)
 
 
+def test_a_damaged_study_ends_what_would_run_its_trainings(tmp_path: Path) -> None:
+    class Closing(InProcess):
+        closed = 0
+
+        def close(self) -> None:
+            self.closed += 1
+
+    toy_search.run("journal", tmp_path)
+    journal, executor = tmp_path / "study.log", Closing(Toy(tmp_path))
+    journal.write_text(journal.read_text().replace('"evaluations":[[1,', '"evaluations":[[-1,', 1))
+    with pytest.raises(UserError, match=r"trial \d+ of .*study\.log is damaged"):
+        lead(executor, "journal", tmp_path)
+    assert executor.closed == 1
+
+
 def test_results_that_turn_read_only_half_way(
     tmp_path: Path, undisturbed: list[Observation], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,10 @@
 """How many trainings share a GPU, by probes whose truth is known, and by a real one on the CPU."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +59,22 @@ def test_a_trial_counts_the_steps_of_processes_at_once() -> None:
     load = trial(2)
     assert load.speed > 0
     assert load.memory == 0.0
+
+
+@pytest.mark.slow
+def test_a_program_that_tries_at_its_top_level_runs_once(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from scaler.execution.sharing import Trial\n"
+        "from scaler.networks.registry import base\n"
+        "from scaler.networks.scale import small\n"
+        "from scaler.training.device import Device\n"
+        "from scaler.training.recipe import Recipe\n"
+        "print('begun')\n"
+        "print(Trial(small(base('resnet-20'), 8), Recipe(batch_size=8), Device())(2).speed > 0)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    found = subprocess.run(
+        [sys.executable, program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert found.stdout.split() == ["begun", "True"], found.stderr

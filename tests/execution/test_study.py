@@ -4,12 +4,14 @@ import json
 import math
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
+import filelock
 import optuna
 import pytest
 from optuna.storages import JournalStorage
@@ -24,7 +26,7 @@ from scaler.execution.trials_table import COLUMNS, FORMATS, observe, trials_tabl
 from scaler.files import csv_text
 from scaler.training.recipe import Evaluation
 from tests.execution.toy import evaluation
-from tests.execution.toy_search import EXPERIMENT, address
+from tests.execution.toy_search import EXPERIMENT, PATIENCE, address
 
 SHOWN = {"network": "n2", "macs": 20}
 
@@ -166,6 +168,24 @@ def test_half_a_line_at_the_end_of_a_journal_is_cut_off(tmp_path: Path) -> None:
     assert all(json.loads(line) for line in journal.read_text().splitlines())
 
 
+def test_who_opens_a_journal_cuts_no_line_off_that_another_is_writing(tmp_path: Path) -> None:
+    where, journal = address("journal", tmp_path), tmp_path / "study.log"
+    with Study.open(where, "toy") as study:
+        start(study, TrialSpec(1, 0, 0))
+    whole = journal.read_bytes()
+    line = whole.splitlines(keepends=True)[-1]
+    other = threading.Thread(target=lambda: Study.open(where, "another").close())
+    with filelock.FileLock(tmp_path / ".study.log.write"):  # as who writes holds it
+        journal.write_bytes(whole + line[:50])
+        other.start()
+        other.join(0.5)
+        assert journal.read_bytes() == whole + line[:50]
+        journal.write_bytes(whole + line)
+    other.join(PATIENCE)
+    assert journal.read_bytes().startswith(whole + line)
+    assert [trial.params["candidate"] for trial in opened(where).trials] == [1, 1]
+
+
 def test_a_damaged_line_in_the_midst_of_a_journal_is_named(tmp_path: Path) -> None:
     where = address("journal", tmp_path)
     with Study.open(where, "toy") as study:
@@ -299,6 +319,22 @@ def test_a_spec_that_is_none_is_not_believed(change: Callable[[list[Any]], objec
 def test_a_complete_training_whose_evaluations_are_gone_is_not_believed(tmp_path: Path) -> None:
     changed_journal(tmp_path, lambda r: "evaluations" in r.get("user_attr", ()), lambda r: False)
     with Study.open(str(tmp_path / "study.log"), "toy") as again, pytest.raises(UserError, match=FIRST):
+        again.observations()
+
+
+def test_what_came_of_a_training_whose_beginning_is_gone_is_not_anothers(tmp_path: Path) -> None:
+    """A journal counts its trials: without the first one's line the second takes its place."""
+    journal, specs = tmp_path / "study.log", (TrialSpec(1, 0, 0), TrialSpec(2, 1, 0), TrialSpec(2, 0, 0))
+    with Study.open(str(journal), "toy") as study:
+        at_once = [(start(study, spec), spec) for spec in specs]
+        for trial, spec in at_once:
+            seen = [evaluation(spec.candidate, spec.seed_index, 1)]
+            study.complete(trial, seen, observe(spec, seen))
+    lines = journal.read_text().splitlines(keepends=True)
+    begun = [n for n, line in enumerate(lines) if json.loads(line)["op_code"] == 4]
+    assert len(begun) == len(specs)
+    journal.write_text("".join(lines[: begun[0]] + lines[begun[0] + 1 :]))
+    with Study.open(str(journal), "toy") as again, pytest.raises(UserError, match=FIRST):
         again.observations()
 
 

@@ -111,6 +111,35 @@ def test_only_what_was_recorded_can_be_observed(path: Path) -> None:
     assert all(o.train_flops == FLOPS[o.candidate] * o.epochs for o in seen)
 
 
+def test_seeds_of_all_kinds_are_paired_by_their_index(path: Path) -> None:
+    """What other networks lack of the candidates' seeds moves none of those that they have."""
+    frame = frame_of(path).astype({"seed_index": int})
+    others = frame["kind"] != "candidate"
+    frame.loc[others, "seed_index"] += 1
+    write_table(frame, path, "made up")
+    table = read_table(path)
+    recorded = [[False, True, True]] * 2
+    assert np.isfinite(table.accuracy[3:, :, -1]).tolist() == recorded
+    assert table.accuracy[3, 1, -1] == accuracy_of(3, 0, EPOCHS[-1])
+    assert table.larger is not None
+    assert np.isfinite(table.larger.accuracy[[0, 2], :, -1]).tolist() == recorded
+    off = [(o.candidate, o.seed_index) for o in observations(table) if o.candidate > 2 and o.rung == 0]
+    assert off == [(3, 1), (3, 2), (4, 1), (4, 2)]
+    assert np.isfinite(simulator_of(table).draw(0).table.accuracy).all()
+
+
+@pytest.mark.parametrize(("base", "budget"), [(100, 2.0), (98, 2.0), (50, 4.0), (400, 0.5)])
+def test_the_budget_is_what_candidates_cost_against_the_base(path: Path, base: int, budget: float) -> None:
+    frame = frame_of(path)
+    at_base = frame["network"] == "d+0 w+0 r+0"
+    frame.loc[at_base, "train_flops"] = [str(base * int(epochs)) for epochs in frame.loc[at_base, "epochs"]]
+    write_table(frame, path, "made up")
+    table = read_table(path)
+    assert table.experiment.budget == budget
+    assert table.larger is not None
+    assert table.larger.size == pytest.approx(2 * budget, rel=0.05)  # twice the FLOPs of the candidates
+
+
 def test_a_table_of_candidates_alone_is_read_as_before(path: Path, tmp_path: Path) -> None:
     lines = [line.split(",")[:10] for line in path.read_text().splitlines()[1:]]
     kept = [line for line in lines if line[0] in ("candidate", "0", "1", "2")]

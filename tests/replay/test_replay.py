@@ -307,6 +307,15 @@ def test_proxies_agree_with_themselves() -> None:
     assert found.candidates == 5
 
 
+def test_seeds_that_only_networks_off_the_budget_have_change_no_agreement() -> None:
+    wide = [np.pad(v, ((0, 1), (0, 1), (0, 0)), constant_values=np.nan) for v in (TABLE.accuracy, TABLE.loss)]
+    wide[0][-1], wide[1][-1] = 0.5, 1.5
+    found = proxy_correlation(TABLE, dataclasses.replace(TABLE, accuracy=wide[0], loss=wide[1]))
+    assert found is not None
+    assert found.spearman == pytest.approx(1.0)
+    assert found.kendall == pytest.approx(1.0)
+
+
 def test_proxies_of_other_candidates_are_not_compared() -> None:
     other, _ = make_table(EDGE, 0.8, divisions=5)
     assert proxy_correlation(TABLE, other) is None

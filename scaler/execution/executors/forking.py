@@ -7,10 +7,13 @@ touched a GPU. Only Linux forks safely after such imports; elsewhere every proce
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from types import ModuleType
 from typing import Any, Literal
 
 #: What every training needs; also keeps the server from importing a user's own program.
@@ -31,3 +34,14 @@ def context() -> Any:
     if found.get_start_method() == "forkserver":
         found.set_forkserver_preload(_IMPORTED)
     return found
+
+
+@contextlib.contextmanager
+def no_main() -> Iterator[None]:
+    """Processes started here know no main program: a script that searches at its top level runs once."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

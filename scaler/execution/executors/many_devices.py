@@ -80,14 +80,16 @@ def _train(
     """What each of the processes does."""
     threading.Thread(target=end_with_parent, daemon=True).start()
     outcome = attempt(partial(training, seat=seats[rank]), spec, pipe.send)
-    if rank == 0 or isinstance(outcome, Failure):
+    # The others wait for one that has failed, or whose memory is too short.
+    alone = isinstance(outcome, Failure) or outcome[-1].too_large
+    if rank == 0 or alone:
         pipe.send(outcome)
-    if isinstance(outcome, Failure):
+    if alone:
         sys.exit(1)
 
 
 def _followed(processes: Any, reader: Connection, on_epoch: OnEpoch) -> Outcome:
-    """What came of processes that train together; what the first of them to fail says, if they fail."""
+    """What came of processes that train together; what the first of them to end early says, if one does."""
     from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
     outcomes: list[Outcome] = []

@@ -121,16 +121,9 @@ class OnRay:
                 on_epoch(epochs[spec])
         ended = [(self._out.pop(task)[0], _outcome(task)) for task in ready]
         for spec, outcome in ended:
-            if not isinstance(outcome, Failure):
-                self._bring_home(spec)
+            if not isinstance(outcome, Failure):  # it is over for now
+                _bring_home(self._training.checkpoint(spec), self._store)
         return ended
-
-    def _bring_home(self, spec: TrialSpec) -> None:
-        """Take the checkpoint of a training that is over for now from the store to the leader's folder."""
-        file = self._training.checkpoint(spec)
-        if self._store is not None and (content := self._store.read(file.name)) is not None:
-            write_bytes(file, content)
-            self._store.remove(file.name)
 
     def close(self) -> None:
         """Cancel what is out, and leave the cluster."""
@@ -236,10 +229,10 @@ def _checkpoints(
     training: Training, spec: TrialSpec, folder: Path, mark: str, board: Any, store: Store | None
 ) -> Iterator[tuple[Training, Any]]:
     """The training with a folder for its checkpoint on this node, and what sends that to the leader's."""
-    with contextlib.suppress(OSError):
-        if (folder / MARK).read_text() == mark:
-            yield training, lambda: None
-            return
+    if _sees(folder, mark):
+        _bring_home(training.checkpoint(spec), store)  # what a node that was lost has left there
+        yield training, lambda: None
+        return
     with tempfile.TemporaryDirectory(prefix="scaler-") as place:
         moved = training.checkpointed(Path(place))
         file = moved.checkpoint(spec)
@@ -253,3 +246,17 @@ def _checkpoints(
             yield moved, lambda: store.write(file.name, file.read_bytes())
         else:
             yield moved, lambda: ray.get(board.write.remote(file.name, file.read_bytes()))
+
+
+def _sees(folder: Path, mark: str) -> bool:
+    """Whether this node sees the leader's folder."""
+    with contextlib.suppress(OSError):
+        return (folder / MARK).read_text() == mark
+    return False
+
+
+def _bring_home(file: Path, store: Store | None) -> None:
+    """Take a checkpoint from the store, whose is always the younger, to the leader's folder."""
+    if store is not None and (content := store.read(file.name)) is not None:
+        write_bytes(file, content)
+        store.remove(file.name)

@@ -11,16 +11,14 @@ import multiprocessing
 import os
 import pickle
 import signal
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import ModuleType
 
 from scaler.execution.executors.executor import ONE_THREAD, Failure, OnEpoch, Outcome, TrainTrial, attempt
-from scaler.execution.executors.forking import context
+from scaler.execution.executors.forking import context, no_main
 from scaler.execution.protocol import TrialSpec
 from scaler.training.recipe import Evaluation
 
@@ -107,7 +105,7 @@ def _start(work: bytes, environment: Mapping[str, str]) -> _Worker:
     variables = {**os.environ, **ONE_THREAD, **environment}
     # No daemon, which could start no processes of its own.
     process = found.Process(target=_serve, args=(theirs, work, variables), name="scaler-worker")
-    main = contextlib.nullcontext() if b"__main__" in work else _no_main()
+    main = contextlib.nullcontext() if b"__main__" in work else no_main()
     with _environment({**ONE_THREAD, **environment}), _interrupts_held(), main:
         process.start()
     theirs.close()  # or it would stay open here when the worker dies
@@ -162,17 +160,6 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _no_main() -> Iterator[None]:
-    """Processes started here know no main program: a script that searches at its top level runs once."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
 
 
 @contextlib.contextmanager

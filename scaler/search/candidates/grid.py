@@ -17,7 +17,7 @@ from scaler.scaling.shares import (
     shares_of,
 )
 from scaler.search.candidates.candidate import Point
-from scaler.search.space import Grid
+from scaler.search.space import Grid, steps_within
 
 
 def grid_points(grid: Grid, ratio: float, exponents: Exponents) -> list[Point]:
@@ -54,7 +54,9 @@ def rectangular_points(
 ) -> list[Point]:
     """The fixed points, and a grid of alpha, beta, gamma between bounds (Tan & Le 2019, sec. 4, step 1)."""
     points = [Point(name, s, coefficients(s, ratio, exponents)) for name, s in fixed_points()]
-    values = [[round(low + i * step, 9) for i in range(round((high - low) / step) + 1)] for low, high in axes]
+    values = [
+        [round(low + i * step, 9) for i in range(steps_within(low, high, step) + 1)] for low, high in axes
+    ]
     for alpha, beta, gamma in product(*values):
         found = Coefficients(alpha, beta, gamma)
         if found != Coefficients(1, 1, 1):

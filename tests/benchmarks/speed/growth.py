@@ -31,7 +31,7 @@ GROUP = "growth"
 SEEDS = 4
 SIZES = (10, 100, 1000)
 #: A search whose run is drawn with further candidates.
-SEARCH = Path("results/reference/law")
+SEARCH = Path("results/reference/quick")
 
 
 def rows() -> Iterator[Row]:
