@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from scaler.data.dataset import DataSet
 from scaler.errors import UserError
 from scaler.execution.protocol import Observation, TrialSpec
 from scaler.execution.proxy_training import ProxyTraining
@@ -98,16 +99,16 @@ def _policy(point: str, chosen: bool) -> str:
 def _keep(
     run: Run, networks: Sequence[Kept], work: Workload, resolution: int, training: ProxyTraining | None
 ) -> None:
-    """Write networks, and weights where there was a training; images are normalised at ``resolution``."""
-    from scaler.data.batches import normalisation
+    """Write networks, and weights where there was a training.
+
+    Weights state the normalisation that they were trained with, that of images of their own resolution;
+    networks at their own size, which nobody trained, that of images of ``resolution``.
+    """
     from scaler.training.checkpoint import load_if_whole
     from scaler.training.trainer import prepared, trained
 
     recipe, data = work.space.recipe, work.data
-    counts = normalisation(data.part("train", resolution))
-    mean, std = ((a / 255, b / 255, c / 255) for a, b, c in (counts.mean, counts.std))
-    preprocessing = Preprocessing(data.classes, mean, std)
-    run.write_json(f"{FOLDER}/{PREPROCESSING}", asdict(preprocessing))
+    run.write_json(f"{FOLDER}/{PREPROCESSING}", asdict(_trained_on(data, resolution)))
     for kept in networks:
         run.write_text(f"{FOLDER}/{kept.name}.yaml", text_of(kept.native))
         weights = run.file(f"{FOLDER}/{kept.name}-proxy.safetensors")
@@ -123,7 +124,16 @@ def _keep(
         spec = prepared(kept.proxy, recipe, data)
         run.write_text(f"{FOLDER}/{kept.name}-proxy.yaml", text_of(spec))
         network = trained(spec, recipe, data, checkpoint)
-        save_weights(network, preprocessing, weights)
+        save_weights(network, _trained_on(data, spec.resolution), weights)
+
+
+def _trained_on(data: DataSet, resolution: int) -> Preprocessing:
+    """Labels, and the statistics of the training images at a resolution."""
+    from scaler.data.batches import normalisation
+
+    counts = normalisation(data.part("train", resolution))
+    mean, std = ((a / 255, b / 255, c / 255) for a, b, c in (counts.mean, counts.std))
+    return Preprocessing(data.classes, mean, std)
 
 
 def load(

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import scaler
 from scaler.cli.main import main
+from scaler.data.request import DataRequest
 from scaler.errors import UserError
+from scaler.growth.package import load_weights
 
 BASE = Path(__file__).parents[1] / "growth" / "resnet_8.yaml"
 TINY = f"""
@@ -292,8 +295,7 @@ def test_a_grown_network_is_exported(scaled: Path, here: Path, capsys: pytest.Ca
             assert found["difference"] <= 1e-4
     proxy, session = scaler.load(scaled, phi=1, proxy=True), onnx_session(here / "grown.onnx")
     assert json.loads(session.get_modelmeta().custom_metadata_map["labels"]) == [str(n) for n in range(10)]
-    known = json.loads((scaled / "networks" / "preprocessing.json").read_text())
-    mean, std = (torch.tensor(known[key]).reshape(3, 1, 1) for key in ("mean", "std"))
+    mean, std = (t.reshape(3, 1, 1) for t in statistics_of_digits(proxy.spec.resolution))
     images = torch.rand(3, 3, proxy.spec.resolution, proxy.spec.resolution)
     (scores,) = session.run(None, {"images": images.numpy()})
     with torch.inference_mode():
@@ -304,6 +306,23 @@ def test_a_grown_network_is_exported(scaled: Path, here: Path, capsys: pytest.Ca
     assert run("export", "grown", "--phi", "1", "--to", "gif", *results) == 2
     assert run("export", "grown", "--phi", "7", *results) == 2
     assert "holds no network compound-phi-7" in capsys.readouterr().err
+
+
+def statistics_of_digits(pixels: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation of every channel, in [0, 1], of the training images at a resolution."""
+    images = DataRequest("digits", None, pixels, upsample=True).load().part("train", pixels).images / 255
+    return tuple(torch.tensor(f(images, axis=(0, 1, 2)), dtype=torch.float32) for f in (np.mean, np.std))
+
+
+def test_weights_state_the_normalisation_of_their_own_resolution(scaled: Path) -> None:
+    resolutions = set()
+    for file in (scaled / "networks").glob("*.safetensors"):
+        network, stated = load_weights(file)
+        mean, std = statistics_of_digits(network.spec.resolution)
+        assert torch.allclose(torch.tensor(stated.mean), mean, atol=1e-6)
+        assert torch.allclose(torch.tensor(stated.std), std, atol=1e-6)
+        resolutions.add(network.spec.resolution)
+    assert len(resolutions) > 1
 
 
 def test_pareto_of_a_scaling(scaled: Path, here: Path) -> None:
