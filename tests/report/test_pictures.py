@@ -149,6 +149,25 @@ def test_a_triangle_can_be_drawn_before_any_training() -> None:
     assert "not trained" in {text for text, _ in texts(figure)}
 
 
+def test_the_legend_of_a_triangle_names_what_is_there() -> None:
+    off_budget = {"candidate": 3, "feasible": False, "network": "d+0 w+0 r+0"}
+    kept = a_triangle().iloc[:3]
+    both = [(c, 0, rung, 1 + 3 * rung, 0.5, "complete") for c in (0, 1) for rung in (0, 1)]
+
+    def legend(rows: list[dict[str, object]]) -> set[str]:
+        frame = pd.concat([kept, pd.DataFrame(rows)], ignore_index=True)
+        return {text for text, _ in texts(draw_triangle(frame, trials(both), "caption", best_set=(0,)))}
+
+    # No point is left out, and what was trained was trained equally long.
+    assert legend([off_budget]) & {"left out", "larger: trained longer"} == set()
+    assert "not trained" in legend([off_budget])
+    left_out = {"feasible": False, "share_depth": 0.5, "share_width": 0.5, "share_resolution": 0.0}
+    assert "left out" in legend([off_budget, left_out])
+    assert "larger: trained longer" in {
+        text for text, _ in texts(draw_triangle(a_triangle(), STOPPED_EARLY, "caption"))
+    }
+
+
 def test_a_history_ends_where_a_candidate_was_stopped() -> None:
     figure = draw_history(STOPPED_EARLY, {0: "first", 1: "second"}, "caption", best_set=(0,))
     lines = [np.asarray(line.get_xdata()).tolist() for line in figure.axes[0].lines]
