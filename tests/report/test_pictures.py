@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import astuple
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,10 @@ from matplotlib.tri import TriContourSet
 
 from scaler.networks.registry import base
 from scaler.networks.scale import scale
+from scaler.networks.yaml_spec import write
 from scaler.report.columns import curve_frame
+from scaler.report.made import made
+from scaler.report.page.facts import proxy_facts
 from scaler.report.pictures.captions import caption
 from scaler.report.pictures.curve_plot import draw_curve
 from scaler.report.pictures.doubling_plot import draw_doublings
@@ -27,6 +31,7 @@ from scaler.report.pictures.stages_plot import draw_stages, stage_flops
 from scaler.report.pictures.style import moved_apart, rendered
 from scaler.report.pictures.triangle_plot import draw_triangle
 from scaler.report.trial_means import at_highest_rung, at_shared_rung, means
+from scaler.runs import Run
 from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.rounding import Rounding
 from scaler.scaling.shares import Shares, lattice
@@ -216,6 +221,29 @@ def test_a_caption_says_data_proxy_and_seeds() -> None:
     space["proxy"] = {"resolution": 16, "width": None, "flops": "2M", "depth": 0.5}
     assert "thinned to 2M FLOPs, depth x 0.5)" in caption({"space": space}, "test", pd.Series([3, 3]))
     assert caption({}, "validation", pd.Series([1, 1])).endswith("trainings; one seed.")
+
+
+def test_a_caption_says_what_was_trained_not_what_was_asked_for(tmp_path: Path) -> None:
+    space = {
+        "data": "digits",
+        "proxy": {"resolution": 8, "flops": "1.2M", "depth": 0.5},
+        "recipe": {"epochs": 4, "images": 5000, "batch_size": 32},
+    }
+    run = Run(tmp_path, "scale", {"space": space})
+    row = {"network": "base", "base": "resnet-20", "policy": "own", "phi": 0, "flops": 40_000_000}
+    more = {"accuracy": 0.5, "seeds": 1, "proxy_flops": 2_220_000, "proxy_ratio": 2.0, "training": 0}
+    run.write_csv("curve.csv", curve_frame([row | more]), {})
+    rows = ["candidate,seed_index,rung,epochs,images,accuracy,state", "0,0,0,4,4480,0.5,complete"]
+    run.write_text("trials.csv", "\n".join([*rows, ""]))
+    native = base("resnet-20")  # nine blocks, of which a proxy keeps eight
+    run.write_text("networks/base.yaml", write(native))
+    proxy = scale(native, Multipliers(depth=8 / 9), Rounding())
+    run.write_text("networks/base-proxy.yaml", write(proxy))
+    said = caption(run.configuration, "test", pd.Series([1]), found=made(run))
+    assert "(1,120 images, 4 epochs, base at 8 px, thinned to 1.11M FLOPs, depth x 0.89)" in said
+    facts = dict(proxy_facts(run))
+    assert facts["images"] == "1,120 in training, 4 epochs"
+    assert facts["made thin to"] == "1.11M FLOPs, depth x 0.89, channels in steps of 1"
 
 
 def test_the_longest_names_fit_beside_their_lines() -> None:

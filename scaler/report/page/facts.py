@@ -11,25 +11,26 @@ import pandas as pd
 import yaml
 
 from scaler.growth.policies import OWN, PathPolicy
+from scaler.report.made import images_said, made
 from scaler.report.pictures.captions import caption
 from scaler.runs import RUN_FILE, Run
+from scaler.scaling.budget import format_count
 
 
 def proxy_facts(run: Run) -> Iterator[tuple[str, str]]:
     """What was trained in place of the base, exactly."""
     space = run.configuration.get("space") or {}
-    proxy, recipe = space.get("proxy") or {}, space.get("recipe") or {}
+    proxy, recipe, found = space.get("proxy") or {}, space.get("recipe") or {}, made(run)
     if not space:
         yield "unknown", f"the run has no {RUN_FILE} that says so"
         return
     yield "data", str(space.get("data")).removeprefix("folder:")
-    yield "images", f"{recipe.get('images') or 'all'} in training, {recipe.get('epochs')} epochs"
+    yield "images", f"{images_said(recipe.get('images'), found)} in training, {recipe.get('epochs')} epochs"
     yield "base at", f"{proxy.get('resolution')} px{', enlarged' if proxy.get('upsample') else ''}"
-    thin = f"{proxy['flops']} FLOPs" if proxy.get("flops") else f"width x {proxy.get('width')}"
-    yield (
-        "made thin to",
-        f"{thin}, depth x {proxy.get('depth', 1):g}, channels in steps of {proxy.get('divisor', 1)}",
-    )
+    flops = format_count(found.flops) if found.flops else proxy.get("flops")
+    thin = f"{flops} FLOPs" if proxy.get("flops") else f"width x {proxy.get('width')}"
+    deep = "" if found.depth is None else f", depth x {found.depth:.2g}"
+    yield "made thin to", f"{thin}{deep}, channels in steps of {proxy.get('divisor', 1)}"
     yield (
         "trained by",
         f"{_optimiser(recipe)}, batches of "
@@ -51,7 +52,7 @@ def _optimiser(recipe: dict[str, Any]) -> str:
 def limits(run: Run, seeds: pd.Series, *, scaling: bool) -> Iterator[str]:
     """What nobody should read out of the page; ``seeds`` are those of each network."""
     part = "test" if scaling else "validation"
-    yield caption(run.configuration, part, seeds, errors=True) + (
+    yield caption(run.configuration, part, seeds, errors=True, found=made(run)) + (
         " A network trained in earnest, at its own size, reaches other accuracies; what carries over, as far "
         "as anything does, is which way of growing is better."
     )
