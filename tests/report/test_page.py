@@ -130,6 +130,22 @@ def test_the_command_makes_this_run_again(changed: dict[str, Any], command: str,
     assert facts.command(run, scaling=True) == f"scaler scale {command}"
 
 
+def test_the_command_names_data_that_the_search_did_not_have(tmp_path: Path) -> None:
+    space = {"base": "resnet-20", "data": "fractals"}
+    with runs.open_run(tmp_path, "one", "search", {"space": space}) as search:
+        search.finish()
+
+    def said(data: str) -> str:
+        grown = {**GROWN, "policy": POLICY, "space": {"seeds": 2, "data": data}, "asked": {"phis": [2]}}
+        return facts.command(Run(tmp_path / "two", "scale", grown), scaling=True)
+
+    assert said("digits").startswith("scaler scale --search one --data digits --phi 2,2 ")
+    assert said("folder:my photos").startswith(
+        "scaler scale --search one --data 'folder:my photos' --phi 2,2"
+    )
+    assert said("fractals").startswith("scaler scale --search one --phi 2,2 ")
+
+
 def test_one_trained_network_is_said(scaling: Run, tmp_path: Path) -> None:
     shutil.copytree(scaling.path, tmp_path / "one")
     curve = (tmp_path / "one" / "curve.csv").read_text().splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from scaler.errors import UserError
 from scaler.growth.policies import OWN, PathPolicy
 from scaler.report.made import images_said, made
 from scaler.report.pictures.captions import caption
-from scaler.runs import RUN_FILE, Run
+from scaler.runs import RUN_FILE, Run, load_run
 from scaler.scaling.budget import format_count
 
 
@@ -77,17 +79,28 @@ def command(run: Run, *, scaling: bool) -> str:
     others = dict.fromkeys(str(policy) for policy, _ in known.get("networks", []))
     compare = ",".join(list(others)[1:]) or "none"
     trained = f"--seeds {_seeds(known)}" if known.get("train", True) else "--no-train"
-    return f"scaler scale {_source(known)} {what} --compare {compare} {trained}{seed}"
+    return f"scaler scale {_source(run)} {what} --compare {compare} {trained}{seed}"
 
 
-def _source(known: Mapping[str, Any]) -> str:
+def _source(run: Run) -> str:
     """Where the coefficients come from; a search's space is not the one that was fitted to a time."""
+    known = run.configuration
     policy, asked = known.get("policy") or {}, known.get("asked") or {}
     fitted = asked.get("space", known.get("space")) != known.get("space")
     if known.get("search") and not fitted:
-        return f"--search {known['search']}" + " --path law" * (policy.get("path") == PathPolicy.__name__)
+        along = " --path law" * (policy.get("path") == PathPolicy.__name__)
+        return f"--search {known['search']}{along}{_other_data(run)}"
     keys = ("alpha", "beta", "gamma") if policy.get("name") == OWN or fitted else ()
     return " ".join(["--space space.yaml", *(f"--{key} {policy[key]:.6g}" for key in keys if key in policy)])
+
+
+def _other_data(run: Run) -> str:
+    """The data of a scaling, where its search, which lies beside it, had others."""
+    data = (run.configuration.get("space") or {}).get("data")
+    with contextlib.suppress(UserError, KeyError):
+        of_search = load_run(run.path.parent / run.configuration["search"]).configuration["space"]["data"]
+        return "" if data == of_search else f" --data {shlex.quote(str(data))}"
+    return ""
 
 
 def _phis(asked: Mapping[str, Any], known: Mapping[str, Any]) -> str:
