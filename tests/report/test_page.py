@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from scaler import runs
 from scaler.cli.report import report
 from scaler.report.columns import CSV_FORMATS, curve_frame
 from scaler.report.page import facts
-from scaler.report.page.answers import scale_answer
+from scaler.report.page.answers import scale_answer, search_answer
 from scaler.report.page.page import page, write_page
 from scaler.runs import Run
 from tests.cli.test_pareto import SPACE, searched
@@ -144,6 +145,16 @@ def test_the_command_names_data_that_the_search_did_not_have(tmp_path: Path) -> 
         "scaler scale --search one --data 'folder:my photos' --phi 2,2"
     )
     assert said("fractals").startswith("scaler scale --search one --phi 2,2 ")
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"), [("2x", "effnet-b0, with 2x the FLOPs: "), ("800M", "effnet-b0, at 800M FLOPs: ")]
+)
+def test_a_budget_is_a_factor_or_a_count(tmp_path: Path, budget: str, said: str) -> None:
+    run = runs.load_run(searched(tmp_path, "found"))
+    answer = json.loads((run.path / "coefficients.json").read_text())
+    run.write_json("coefficients.json", {**answer, "budget": budget})
+    assert next(search_answer(run)).startswith(said)
 
 
 def test_one_trained_network_is_said(scaling: Run, tmp_path: Path) -> None:

@@ -311,6 +311,17 @@ def test_sizes_of_who_shrinks_stand_side_by_side() -> None:
     assert overlaps([(label.get_text(), label.get_window_extent()) for label in labels]) == []
 
 
+@pytest.mark.parametrize(("budget", "steps"), [(1.95535, 4), (1.2, 15)])
+def test_sizes_of_any_budget_stand_side_by_side(budget: float, steps: int) -> None:
+    sizes = [budget**step for step in range(steps + 1)]
+    gains = [Gain(axis, size, 0.01, 0.0, 0.02) for size in sizes for axis in ("depth", "width", "resolution")]
+    figure = draw_doublings(gains, "resnet-20", "caption")
+    figure.draw_without_rendering()
+    labels = figure.axes[0].get_xticklabels()
+    assert {1.95535: "1.96x the base", 1.2: "2.07x the base"}[budget] == labels[1].get_text()
+    assert overlaps([(label.get_text(), label.get_window_extent()) for label in labels]) == []
+
+
 def test_every_phi_is_named_where_networks_shrink() -> None:
     curve = a_curve()
     curve["flops"] = (1e9 / curve["flops"].astype(float) * 1e9).round()
