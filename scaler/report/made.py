@@ -19,6 +19,7 @@ from scaler.report.run_tables import (
     read_candidates,
     read_curve,
     read_trials,
+    scaling_trials,
 )
 from scaler.runs import Run
 
@@ -38,16 +39,19 @@ class Made:
     depth: float | None = None
 
 
-def made(run: Run) -> Made:
-    """What was trained, by the tables and networks of a run; raises as :func:`read_trials`."""
-    trials = read_trials(run) if (run.path / TRIALS).is_file() else pd.DataFrame()
-    if (run.path / CURVE).is_file():
+def made(run: Run, *, scaling: bool | None = None) -> Made:
+    """What was trained, by the tables and networks of a run; raises as :func:`read_trials`.
+
+    ``scaling`` says for which of a search and a scaling, where the files of both lie together.
+    """
+    scaling = (run.path / CURVE).is_file() if scaling is None else scaling
+    name = scaling_trials(run) if scaling else TRIALS
+    trials = read_trials(run, name) if (run.path / name).is_file() else pd.DataFrame()
+    if scaling:
         return Made(_images(trials), _flops(read_curve(run), "proxy_ratio"), _depth(run))
     if not (run.path / CANDIDATES).is_file():
         return Made(_images(trials))
-    answer = read_answer(run)
-    depth = None if answer is None else answer.proxy.get("depth")
-    return Made(_images(trials), _flops(read_candidates(run), "proxy_flops_ratio"), depth)
+    return Made(_images(trials), _flops(read_candidates(run), "proxy_flops_ratio"), _depth(run))
 
 
 def images_said(asked: int | None, found: Made) -> str:
@@ -72,6 +76,9 @@ def _flops(networks: pd.DataFrame, ratio: str) -> float | None:
 
 
 def _depth(run: Run) -> float | None:
+    """By the answer of a search, or the networks of a scaling."""
+    if answer := read_answer(run):
+        return answer.proxy.get("depth")
     native, proxy = (run.path / FOLDER / f"{name}.yaml" for name in ("base", "base-proxy"))
     # Where they cannot be read, nobody knows; a page of the run is not lost for it.
     with contextlib.suppress(UserError):

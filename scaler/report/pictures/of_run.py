@@ -97,7 +97,7 @@ def _stages(run: Run, frame: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
 def _search_pictures(run: Run) -> Iterator[tuple[str, Figure]]:
     candidates, trials = read_candidates(run), read_trials(run)
     seeds = at_highest_rung(means(trials))["seeds"]
-    text = caption(run.configuration, "validation", seeds, found=made(run))
+    text = caption(run.configuration, "validation", seeds, found=made(run, scaling=False))
     named = candidates[candidates["candidate"].notna()]
     names = {int(row["candidate"]): str(row["network"]) for _, row in named.iterrows()}
     ids = {name: candidate for candidate, name in names.items()}
