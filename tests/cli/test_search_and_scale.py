@@ -325,6 +325,13 @@ def test_scale_without_a_search_uses_the_published_coefficients(
     assert table[1]["accuracy"] == ""
 
 
+def test_the_bases_own_flops_are_the_base_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    counted = ("--no-train", "--compare", "none", "--dry-run", "--json", "--results", str(tmp_path))
+    assert run("scale", "--flops", "40.9M", "--base", "resnet-20", "--space", "smoke", *counted) == 0
+    networks = json.loads(capsys.readouterr().out)["networks"]
+    assert [row["network"] for row in networks] == ["base"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
