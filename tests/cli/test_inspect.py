@@ -243,6 +243,8 @@ def test_a_search_keeps_its_networks_on_request(
     looked = run("inspect", "cam", "kept", "--results", str(tmp_path), "--show", "1", "--json")
     assert not looked.code
     assert "compound" in {row["network"] for row in rows(tmp_path / "kept" / "inspect" / "cam.csv")}
+    exported = run("export", "kept", "--to", "spec", "--results", str(tmp_path))
+    assert exported.err.split() == ["Search", str(tmp_path / "kept")]
 
 
 def test_a_search_holds_no_trained_networks(run: Run, results: Path, tmp_path: Path) -> None:
