@@ -166,7 +166,12 @@ def test_the_legend_of_a_triangle_names_what_is_there() -> None:
     # No point is left out, and what was trained was trained equally long.
     assert legend([off_budget]) & {"left out", "larger: trained longer"} == set()
     assert "not trained" in legend([off_budget])
-    left_out = {"feasible": False, "share_depth": 0.5, "share_width": 0.5, "share_resolution": 0.0}
+    left_out: dict[str, object] = {
+        "feasible": False,
+        "share_depth": 0.5,
+        "share_width": 0.5,
+        "share_resolution": 0.0,
+    }
     assert "left out" in legend([off_budget, left_out])
     assert "larger: trained longer" in {
         text for text, _ in texts(draw_triangle(a_triangle(), STOPPED_EARLY, "caption"))
