@@ -326,9 +326,12 @@ def read(run: str | Path | None = None, *, results: str | Path = "results") -> S
 def result_of(run: Run) -> Search | Scaling:
     """The tables of a run."""
     from scaler.execution.trials_table import trials_table
-    from scaler.report.run_tables import CURVE, TRIALS, read_candidates, read_curve, read_trials
+    from scaler.report import run_tables as tables
 
-    trials = read_trials(run) if (run.path / TRIALS).is_file() else trials_table([])
-    if (run.path / CURVE).is_file():
-        return Scaling(run, read_curve(run), trials)
-    return Search(run, read_candidates(run), trials)
+    scaling = (run.path / tables.CURVE).is_file()
+    networks = tables.read_curve(run) if scaling else tables.read_candidates(run)
+    name = tables.scaling_trials(run) if scaling else tables.TRIALS
+    # A curve that does not say which training a network had has none to learn from.
+    told = (run.path / name).is_file() and (not scaling or "training" in networks)
+    trials = tables.read_trials(run, name) if told else trials_table([])
+    return Scaling(run, networks, trials) if scaling else Search(run, networks, trials)

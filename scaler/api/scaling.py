@@ -157,9 +157,11 @@ def _origin(output: Output, source: _Source, settings: Settings) -> Origin:
     own, space = source.own, source.space
     if source.path not in ("powers", "law"):
         raise UserError(f"--path {source.path!r} is no path: write powers or law")
-    if source.search is not None and (own is not None or space is not None):
+    if own is not None or space is not None:
         other = "--space" if space is not None else "--alpha, --beta, --gamma"
-        raise UserError(f"--search and {other} both say where coefficients come from: give one of them")
+        named = "--search" if source.search is not None else "--path law" if source.path == "law" else ""
+        if named:
+            raise UserError(f"{named} and {other} both say where coefficients come from: give one of them")
     run = find_search(source.results, source.search, source.base) if own is None and space is None else None
     if run is not None:
         output.note(f"Search      {run.path}")

@@ -15,7 +15,9 @@ def export(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]", help="Directory or name of a scaling; default: the newest finished one."
+            metavar="[RUN]",
+            help="Directory or name of a scaling, or of a search that kept its weights; default: the newest "
+            "finished scaling.",
         ),
     ] = None,
     phi: Annotated[float, typer.Option(metavar="PHI", help="Of the network.")] = 1.0,
@@ -59,7 +61,7 @@ def export(
 
     output = Output(json, quiet)
     chosen = find_run(results, run, kind="scale")
-    output.note(f"Scaling     {chosen.path}")
+    output.note(f"{'Search' if chosen.kind == 'search' else 'Scaling':11} {chosen.path}")
     with output.working(f"Writing {form}"):
         found = write_export(chosen, phi, form, policy=policy, proxy=proxy, file=to)
     if not proxy and form not in ("spec", "script"):

@@ -71,6 +71,7 @@ _Skip = Annotated[bool, typer.Option("--skip-unreadable", help="Leave out images
 
 @inspect.command()
 def cam(
+    context: typer.Context,
     run: _RunName = None,
     phi: _Phi = None,
     image: Annotated[
@@ -115,25 +116,31 @@ def cam(
 
     Example: scaler inspect cam RUN --data-root DIR
     """
-    from scaler.inspect.images import named
+    from scaler.inspect.images import named, told
     from scaler.inspect.looks import look
     from scaler.report.inside.view import cam_view
 
     output, how, where, picture = Output(json, quiet), _method(method), _part(part), _form(form)
     asked = _asked(run, results, base, weights, classes, resolution, data, data_root, skip_unreadable)
+    _refuse_ignored(context, asked)
+    if image:
+        options.refuse(context, "--image says which images are shown", "show")
     with output.working("Looking at images"):
         subjects = asked.networks(phi, with_base=True)
         known = asked.images(subjects)
         if known is None and not image:
             raise UserError("say which images to look at: --data NAME, or --image FILE for single pictures")
+        if known is None and objects is not None:
+            raise UserError(f"--objects {objects} are of images of a data set: say which by --data NAME")
         measured, sampled, masks = _measured(subjects, known, where, sample, how, objects, bool(image))
         if image:
-            chosen = named(image, known, where)
+            chosen = told(named(image, known, where), subjects[0].network, known)
             looks: Sequence[Look] = look(subjects, chosen, known, how)
             own = None
         else:
             assert sampled is not None
             looks, chosen, own = _disagreed(output, measured, sampled, show, masks)
+            chosen = told(chosen, subjects[0].network, known)
         view = cam_view(looks, chosen, known, _trained(asked), own, measured, masks)
     _print(output, view, asked, _folder(to, asked, results), picture)
 
@@ -148,14 +155,14 @@ def _measured(
     images_are_named: bool,
 ) -> tuple[Sequence[Look], Images | None, Masks | None]:
     """Looks at a sample of the data, where it is needed: to choose images, or to measure."""
-    from scaler.inspect.images import sample
+    from scaler.inspect.images import sample, told
     from scaler.inspect.looks import look
     from scaler.inspect.objects import by_construction, given
 
     if data is None or (images_are_named and objects is None and data.name != "fractals"):
         return (), None, None
     sampled = sample(data, part, count)
-    looks = look(subjects, sampled, data, method)
+    looks = look(subjects, told(sampled, subjects[0].network, data), data, method)
     if objects is not None:
         return looks, sampled, given(objects, sampled, data, part)
     return looks, sampled, by_construction(sampled, part) if data.name == "fractals" else None
@@ -173,6 +180,7 @@ def _disagreed(
 
 @inspect.command()
 def excitation(
+    context: typer.Context,
     run: _RunName = None,
     phi: _Phi = None,
     policy: _Policy = None,
@@ -225,6 +233,9 @@ def excitation(
 
     output, where, picture = Output(json, quiet), _part(part), _form(form)
     asked = _asked(run, results, base, weights, classes, resolution, data, data_root, skip_unreadable)
+    _refuse_ignored(context, asked)
+    if not retrain:
+        options.refuse(context, "nothing is trained without --retrain", "drop", "seeds", "seed", "device")
     with output.working("Looking at images"):
         subject = _one(asked, phi, policy)
         known = asked.images([subject])
@@ -261,6 +272,7 @@ def _retrained(
 
 @inspect.command()
 def reuse(
+    context: typer.Context,
     run: _RunName = None,
     phi: _Phi = None,
     policy: _Policy = None,
@@ -284,6 +296,7 @@ def reuse(
     from scaler.report.inside.view import reuse_view
 
     picture, asked = _form(form), _asked(run, results, base, weights, classes)
+    _refuse_ignored(context, asked)
     subject = _one(asked, phi, policy)
     view = reuse_view(dense_blocks(subject.network), _title(subject, asked), _trained(asked), last)
     _print(Output(json, quiet), view, asked, _folder(to, asked, results), picture)
@@ -300,7 +313,8 @@ def _asked(
     from scaler.report.run_tables import find_run
 
     if weights is None:
-        for option, value in (("--base", base), ("--data", data), ("--resolution", resolution)):
+        given = {"--base": base, "--data": data, "--resolution": resolution, "--classes": classes}
+        for option, value in given.items():
             if value is not None:
                 raise UserError(f"{option} goes with --weights: a run has its own")
         return Asked(find_run(results, run), root=root, skip_unreadable=skip)
@@ -309,6 +323,11 @@ def _asked(
     if base is None:
         raise UserError("--weights needs --base: whose weights are they?")
     return Asked(None, base, weights, classes, resolution, data, root, skip)
+
+
+def _refuse_ignored(context: typer.Context, asked: Asked) -> None:
+    if asked.run is None:
+        options.refuse(context, "--weights are of one network", "phi", "policy")
 
 
 def _one(asked: Asked, phi: float | None, policy: str | None) -> Subject:
@@ -328,10 +347,11 @@ def _title(subject: Subject, asked: Asked) -> str:
 def _trained(asked: Asked) -> str:
     """How the networks came to their weights, in a sentence."""
     from scaler.report.inside.sentences import trained_line
+    from scaler.report.made import made
     from scaler.search.workload import space_of
 
     if asked.run is not None:
-        return trained_line(space_of(asked.run))
+        return trained_line(space_of(asked.run), made(asked.run))
     return f"Weights of {asked.weights.name}." if asked.weights else ""
 
 

@@ -158,4 +158,4 @@ def small_variant(spec: NetworkSpec, native: NetworkSpec) -> str:
 def _strides(spec: NetworkSpec) -> str:
     """Strides of the stem's stages, then of the body's."""
     parts = ("-".join(str(stage.stride) for stage in stages) for stages in (spec.stem, spec.stages))
-    return " | ".join(parts)
+    return " | ".join(part for part in parts if part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -13,9 +14,9 @@ from scaler.growth.policies import COMPARABLE, COMPOUND, OWN, PUBLISHED_NAME, in
 from scaler.runs import Run, all_runs, load_run
 from scaler.scaling.budget import NO_CHANGE
 from scaler.scaling.multipliers import PUBLISHED, Coefficients
-from scaler.scaling.shares import Exponents, shares_of
+from scaler.scaling.shares import Exponents, Shares, shares_of
 from scaler.search.candidates.proxy_base import bases
-from scaler.search.candidates.realise import Scalable, Target, proxy_of
+from scaler.search.candidates.realise import NATIVE_REACH, Scalable, Target, proxy_of
 from scaler.search.result import Policy, SearchResult
 from scaler.search.space import Space
 from scaler.search.workload import Settings
@@ -139,5 +140,14 @@ def _given(name: str, found: Coefficients, space: Space, settings: Settings) -> 
             "such as --alpha 1.2 --beta 1.1 --gamma 1.15"
         )
     second = proxy_of(first, proxy, Target(first.ratio, space.tolerance))
-    policy = Policy(shares_of(found), found, Coefficients(*astuple(second.asked)), first.ratio)
+    policy = Policy(_shares(found, first.ratio), found, Coefficients(*astuple(second.asked)), first.ratio)
     return Origin(name, policy, first.ratio, {}, space)
+
+
+def _shares(found: Coefficients, ratio: float) -> Shares:
+    """Of log(ratio); what a search chose may have moved an axis a step the other way, which is no share."""
+    bound = max if ratio > 1 else min
+    step = math.log(1 + NATIVE_REACH)
+    return shares_of(
+        Coefficients(*(bound(v, 1.0) if abs(math.log(v)) <= step else v for v in astuple(found)))
+    )

@@ -156,7 +156,9 @@ def prepare_scale(origin: Origin, settings: Settings, asked: Asked, fitted: Fitt
     native, proxy = bases(space, len(data.classes))
     pixels = math.inf if space.proxy.upsample else data.native_resolution
     rungs = Rungs(native, proxy, origin.ratio, space.tolerance, pixels)
-    phis = asked.phis if asked.flops is None else (0.0, phi_for(asked.flops, native, origin.ratio))
+    phis = asked.phis
+    if asked.flops is not None:  # which may be the base's own
+        phis = tuple(dict.fromkeys((0.0, phi_for(asked.flops, native, origin.ratio))))
     policies = origin.policies(SINGLE if asked.compare is None else asked.compare, native, proxy)
     networks, missing = ladder(policies, phis, rungs)
     clock = timed(networks, space, data, settings)

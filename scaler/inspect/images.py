@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from scaler.data.dataset import DataSet, PartName
 from scaler.data.resize import decode
 from scaler.errors import UserError
 from scaler.inspect.subjects import Subject, prepared
+from scaler.networks.build import Network
 
 #: Label of an image whose class nobody told.
 UNKNOWN = -1
@@ -51,6 +52,13 @@ class Images:
             self.rows[places],
             lambda resolution: self.at(resolution)[places],
         )
+
+
+def told(images: Images, network: Network, data: DataSet | None) -> Images:
+    """The images without their classes, where a network tells others than the data have."""
+    if data is None or len(data.classes) == network.spec.classes:
+        return images
+    return replace(images, labels=np.full(len(images), UNKNOWN))
 
 
 def of_part(data: DataSet, part: PartName, rows: NDArray[np.int64]) -> Images:

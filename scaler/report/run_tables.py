@@ -28,6 +28,8 @@ from scaler.runs import RUN_FILE, Run, load_run, newest_finished
 from scaler.search.result import COEFFICIENTS_FILE, SearchResult, read_result
 
 CURVE, CANDIDATES, TRIALS = "curve.csv", "candidates.csv", "trials.csv"
+#: The trainings of a scaling whose files were put beside its search's, as in ``results/reference``.
+SCALE_TRIALS = "scale-trials.csv"
 
 _CURVE_NEEDS = ("network", "base", "policy", "phi", "flops", "accuracy", "accuracy_stderr", "seeds")
 _CANDIDATES_NEED = (
@@ -83,23 +85,28 @@ def read_candidates(run: Run) -> pd.DataFrame:
     return _read(run.path / CANDIDATES, CANDIDATE_COLUMNS, _CANDIDATES_NEED)
 
 
-def read_trials(run: Run) -> pd.DataFrame:
+def scaling_trials(run: Run) -> str:
+    """The name of the table with a scaling's trainings: ``trials.csv``, if no search's are there."""
+    return SCALE_TRIALS if (run.path / CANDIDATES).is_file() else TRIALS
+
+
+def read_trials(run: Run, name: str = TRIALS) -> pd.DataFrame:
     """The table of ``trials.csv``, of networks that the run has; raises as :func:`read_curve`."""
     numbers = (Column("accuracy", ""), Column("loss", ""))
     whole = tuple(Column(name, "", int) for name in ("candidate", "seed_index", "rung", "epochs"))
-    trials = _read(run.path / TRIALS, (*whole, *numbers, Column("state", "", str)), _TRIALS_NEED)
-    known = _trained(run)
+    trials = _read(run.path / name, (*whole, *numbers, Column("state", "", str)), _TRIALS_NEED)
+    known = _trained(run, name)
     if known is not None and not (strange := trials[~trials["candidate"].isin(known)]).empty:
         raise UserError(
-            f"{run.path / TRIALS} tells of candidate {strange['candidate'].iloc[0]}, which no other table of "
+            f"{run.path / name} tells of candidate {strange['candidate'].iloc[0]}, which no other table of "
             "the run has; run the command again that made it"
         )
     return trials
 
 
-def _trained(run: Run) -> pd.Series | None:
-    """The numbers of what a run can train, where a table says so."""
-    if (run.path / CANDIDATES).is_file():
+def _trained(run: Run, name: str) -> pd.Series | None:
+    """The numbers of what a run can have in its table of trainings, where another table says so."""
+    if name == TRIALS and (run.path / CANDIDATES).is_file():
         return read_candidates(run)["candidate"]
     if (run.path / CURVE).is_file():
         return read_curve(run).get("training")
@@ -114,10 +121,10 @@ def read_scaling(run: Run) -> tuple[pd.DataFrame, dict[tuple[int, int], float]]:
     Raises:
         UserError: the run is no scaling, or a table cannot be read.
     """
-    curve = read_curve(run)
-    if "training" not in curve or not (run.path / TRIALS).is_file():
+    curve, name = read_curve(run), scaling_trials(run)
+    if "training" not in curve or not (run.path / name).is_file():
         return curve, {}
-    return curve, accuracies(read_trials(run))
+    return curve, accuracies(read_trials(run, name))
 
 
 def read_answer(run: Run) -> SearchResult | None:

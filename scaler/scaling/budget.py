@@ -137,6 +137,11 @@ def _brief(text: str) -> str:
     return repr(text if len(text) <= 40 else f"{text[:37]}...")
 
 
+def format_factor(value: float) -> str:
+    """A factor with three digits, or all before the point: 1.95535 -> ``1.96x``."""
+    return f"{value:.3g}x" if value < 1000 else f"{value:.0f}x"
+
+
 def format_count(value: float) -> str:
     """A count with three digits and its unit: 401659392 -> ``402M``."""
     for unit in ("T", "G", "M", "K"):

@@ -66,7 +66,10 @@ def shares_of(found: Coefficients, exponents: Exponents = THEORY) -> Shares:
     ]
     total = sum(parts)
     if total == 0 or any(part / total < -1e-9 for part in parts):
-        raise UserError(f"{found} is no policy: all coefficients must grow, or all shrink")
+        values = ", ".join(f"{value:g}" for value in astuple(found))
+        raise UserError(
+            f"alpha, beta, gamma = {values} are no policy: all coefficients must grow, or all shrink"
+        )
     return Shares(*(max(part / total, 0.0) for part in parts))
 
 

@@ -162,6 +162,19 @@ def test_reuse_from_a_weight_file_of_scalers_own(run: Run, tmp_path: Path) -> No
         (("reuse", "--weights", "x.pth"), r"--weights needs --base"),
         (("reuse", "--weights", "x.pth", "--base", "densenet-121"), r"Error: there is no file x.pth"),
         (("cam", "grown", "--image", "9999"), r"there is no image 9999"),
+        (("reuse", "grown", "--classes", "3"), r"--classes goes with --weights: a run has its own"),
+        (
+            ("reuse", "--base", "densenet-40-12", "--weights", "x.pt", "--policy", "depth"),
+            r"--weights are of one network, so --policy would be ignored",
+        ),
+        (
+            ("cam", "grown", "--image", "7", "--show", "2"),
+            r"--image says which images are shown, so --show would be ignored",
+        ),
+        (
+            ("excitation", "grown", "--drop", "last-stage"),
+            r"nothing is trained without --retrain, so --drop would be ignored",
+        ),
         (("cam", "grown", "--image", "²"), r"there is no image '²': give a number"),
         (("cam", "grown", "--image", ""), r"there is no image '': give a number"),
         (("excitation", "grown", "--images", "50", "--output", "/proc/in"), r"/proc/in .*another --output\."),
@@ -174,6 +187,38 @@ def test_wrong_use_ends_in_one_sentence(
     assert done.code == 2
     assert re.search(sentence, done.err)
     assert len(done.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("classes", [5, 20])
+def test_a_network_of_other_classes_is_not_held_to_the_datas_labels(
+    run: Run, tmp_path: Path, classes: int
+) -> None:
+    spec = base(str(Path(__file__).parents[1] / "growth" / "resnet_8.yaml")).with_classes(classes)
+    (tmp_path / "net.yaml").write_text(write(spec))
+    torch.save(build(spec).state_dict(), tmp_path / "net.pt")
+    network = ("--base", str(tmp_path / "net.yaml"), "--weights", str(tmp_path / "net.pt"))
+    shown = ("--resolution", "8", "--sample", "20", "--show", "2", "--output", str(tmp_path))
+    done = run("inspect", "cam", *network, "--data", "digits", *shown)
+    assert done.code == 0, done.err
+    table = rows(tmp_path / "cam.csv")
+    assert len(table) == 2
+    for row in table:
+        # Nobody knows the true class, so that the map is of the predicted one.
+        assert row["true"] == row["probability_true"] == ""
+        assert row["map_of"] == row["predicted"]
+
+
+def test_objects_without_data_are_refused(run: Run, tmp_path: Path) -> None:
+    spec = base(str(Path(__file__).parents[1] / "growth" / "resnet_8.yaml"))
+    (tmp_path / "net.yaml").write_text(write(spec))
+    torch.save(build(spec).state_dict(), tmp_path / "net.pt")
+    Image.new("RGB", (30, 20)).save(tmp_path / "cat.png")
+    done = run(
+        "inspect", "cam", "--base", str(tmp_path / "net.yaml"), "--weights", str(tmp_path / "net.pt"),
+        "--image", str(tmp_path / "cat.png"), "--objects", "boxes.csv",
+    )  # fmt: skip
+    assert done.code == 2
+    assert "--objects boxes.csv are of images of a data set: say which by --data NAME" in done.err
 
 
 def test_a_search_keeps_its_networks_on_request(
@@ -198,6 +243,8 @@ def test_a_search_keeps_its_networks_on_request(
     looked = run("inspect", "cam", "kept", "--results", str(tmp_path), "--show", "1", "--json")
     assert not looked.code
     assert "compound" in {row["network"] for row in rows(tmp_path / "kept" / "inspect" / "cam.csv")}
+    exported = run("export", "kept", "--to", "spec", "--results", str(tmp_path))
+    assert exported.err.split() == ["Search", str(tmp_path / "kept")]
 
 
 def test_a_search_holds_no_trained_networks(run: Run, results: Path, tmp_path: Path) -> None:

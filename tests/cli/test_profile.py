@@ -95,6 +95,12 @@ def test_classes(profile: Profile) -> None:
     assert profile("resnet-20", "--classes", "20")["params"] - profile("resnet-20")["params"] == 10 * 65
 
 
+def test_strides_of_a_network_without_a_stem_are_its_bodys() -> None:
+    vgg = base("vgg-16")
+    said = profile_module.small_variant(small(vgg, 32), vgg)
+    assert "strides reduced from 1-2-1-2-1-2-1-2-1-2 (32 in all) to 1-1-1-2-1-2-1-2 (8 in all)" in said
+
+
 def test_the_small_variant_is_always_printed(run: RunCommand, profile: Profile) -> None:
     found = profile("effnet-b0", "--small", "32")
     assert found["flops"] == cost(small(base("effnet-b0"), 32)).flops

@@ -344,6 +344,14 @@ def test_scale_without_a_search_uses_the_published_coefficients(
     assert table[1]["accuracy"] == ""
 
 
+def test_the_bases_own_flops_are_the_base_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    counted = ("--no-train", "--compare", "none", "--dry-run", "--json", "--results", str(tmp_path))
+    assert run("scale", "--flops", "40.9M", "--base", "resnet-20", "--space", "smoke", *counted) == 0
+    printed = capsys.readouterr()
+    assert [row["network"] for row in json.loads(printed.out)["networks"]] == ["base"]
+    assert "1 network is counted, none is trained" in printed.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -359,6 +367,8 @@ def test_scale_without_a_search_uses_the_published_coefficients(
         (("scale", "--phi", "four"), "cannot read --phi 'four'"),
         (("scale", "--search", "nothing-here"), "nothing-here"),
         (("scale", "--phi", "99"), "beyond"),
+        (("scale", "--path", "law", "--alpha", "1.2"), "--path law and --alpha, --beta, --gamma both say"),
+        (("scale", "--path", "law", "--space", "smoke"), "--path law and --space both say where"),
     ],
 )
 def test_wrong_use_ends_in_one_sentence(

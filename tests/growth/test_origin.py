@@ -191,12 +191,23 @@ def test_coefficients_of_ones_own_need_no_search(tmp_path: Path) -> None:
     assert row["policy"] == "own"
 
 
+def test_coefficients_of_a_search_that_moved_an_axis_back_can_be_given(tmp_path: Path) -> None:
+    """As 'beta = 0.962, gamma = 1.406', which a search of resnet-20 chooses for resolution alone."""
+    (tmp_path / "space.yaml").write_text(SPACE.format(lattice=1))
+    where = ("--space", str(tmp_path / "space.yaml"), "--compare", "none")
+    row = grown(tmp_path, "--beta", "0.962", "--gamma", "1.406", *where)
+    assert [float(row[key]) for key in ("alpha", "beta", "gamma")] == [1.0, 0.962, 1.406]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (("--alpha", "1.01"), "nearly as it is"),
         (("--alpha", "0"), "should be greater than or equal to 0.1"),
-        (("--alpha", "1.5", "--beta", "0.5"), "all coefficients must grow, or all shrink"),
+        (
+            ("--alpha", "1.5", "--beta", "0.5"),
+            "alpha, beta, gamma = 1.5, 0.5, 1 are no policy: all coefficients must grow, or all shrink",
+        ),
         (("--alpha", "1.5", "--search", "one"), "give one of them"),
         (("--compare", "deep"), "is no policy"),
     ],

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from scaler.report.answers.law import law_lines
+from scaler.report.answers.search import result_lines
 from scaler.scaling.shares import Shares
 from scaler.search.inference.law_summary import AXES, Gain, LawSummary, Waypoint
 from scaler.search.result import SearchResult
@@ -40,6 +41,20 @@ def test_gains_further_up_stand_beside_those_at_the_base() -> None:
     text = said(a_law(gains=(*gains, *middle, *further)))
     assert "At 16x along the chosen direction: depth +1.0" in text
     assert "At 4x" not in text
+
+
+def test_sizes_of_an_absolute_budget_have_three_digits() -> None:
+    gains = base_gains(*[(0.03, 0.01, 0.05)] * 3)
+    further = tuple(replace(g, size=14.61824) for g in gains)
+    beats = {"depth": {"1.95535x": 0.9, "3.82339x": 0.8, "1024x": 0.7}}
+    path = (waypoint(1.95535, 0.0), waypoint(14.61824, 0.01))
+    law = a_law(gains=(*gains, *further), path=path, beats=beats)
+    text = said(law)
+    assert "At 14.6x along the chosen direction" in text
+    assert "Best shares at 1.96x: depth 0.10" in text
+    assert "at 14.6x the law's own path is worth 1.0 points more" in text
+    answer = "\n".join(result_lines(replace(ANSWER, law=law), []))
+    assert "It beats depth alone with probability 0.90 at 1.96x, 0.80 at 3.82x, 0.70 at 1024x." in answer
 
 
 def test_axes_that_surely_help_are_named() -> None:

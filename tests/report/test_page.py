@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from scaler import runs
 from scaler.cli.report import report
 from scaler.report.columns import CSV_FORMATS, curve_frame
 from scaler.report.page import facts
-from scaler.report.page.answers import scale_answer
+from scaler.report.page.answers import scale_answer, search_answer
 from scaler.report.page.page import page, write_page
 from scaler.runs import Run
 from tests.cli.test_pareto import SPACE, searched
@@ -128,6 +129,32 @@ GROWN = {
 def test_the_command_makes_this_run_again(changed: dict[str, Any], command: str, tmp_path: Path) -> None:
     run = Run(tmp_path, "scale", {**GROWN, "policy": POLICY, **changed})
     assert facts.command(run, scaling=True) == f"scaler scale {command}"
+
+
+def test_the_command_names_data_that_the_search_did_not_have(tmp_path: Path) -> None:
+    space = {"base": "resnet-20", "data": "fractals"}
+    with runs.open_run(tmp_path, "one", "search", {"space": space}) as search:
+        search.finish()
+
+    def said(data: str) -> str:
+        grown = {**GROWN, "policy": POLICY, "space": {"seeds": 2, "data": data}, "asked": {"phis": [2]}}
+        return facts.command(Run(tmp_path / "two", "scale", grown), scaling=True)
+
+    assert said("digits").startswith("scaler scale --search one --data digits --phi 2,2 ")
+    assert said("folder:my photos").startswith(
+        "scaler scale --search one --data 'folder:my photos' --phi 2,2"
+    )
+    assert said("fractals").startswith("scaler scale --search one --phi 2,2 ")
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"), [("2x", "effnet-b0, with 2x the FLOPs: "), ("800M", "effnet-b0, at 800M FLOPs: ")]
+)
+def test_a_budget_is_a_factor_or_a_count(tmp_path: Path, budget: str, said: str) -> None:
+    run = runs.load_run(searched(tmp_path, "found"))
+    answer = json.loads((run.path / "coefficients.json").read_text())
+    run.write_json("coefficients.json", {**answer, "budget": budget})
+    assert next(search_answer(run)).startswith(said)
 
 
 def test_one_trained_network_is_said(scaling: Run, tmp_path: Path) -> None:

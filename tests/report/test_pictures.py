@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import astuple
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,10 @@ from matplotlib.tri import TriContourSet
 
 from scaler.networks.registry import base
 from scaler.networks.scale import scale
+from scaler.networks.yaml_spec import write
 from scaler.report.columns import curve_frame
+from scaler.report.made import made
+from scaler.report.page.facts import proxy_facts
 from scaler.report.pictures.captions import caption
 from scaler.report.pictures.curve_plot import draw_curve
 from scaler.report.pictures.doubling_plot import draw_doublings
@@ -27,6 +31,7 @@ from scaler.report.pictures.stages_plot import draw_stages, stage_flops
 from scaler.report.pictures.style import moved_apart, rendered
 from scaler.report.pictures.triangle_plot import draw_triangle
 from scaler.report.trial_means import at_highest_rung, at_shared_rung, means
+from scaler.runs import Run
 from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.rounding import Rounding
 from scaler.scaling.shares import Shares, lattice
@@ -149,6 +154,30 @@ def test_a_triangle_can_be_drawn_before_any_training() -> None:
     assert "not trained" in {text for text, _ in texts(figure)}
 
 
+def test_the_legend_of_a_triangle_names_what_is_there() -> None:
+    off_budget = {"candidate": 3, "feasible": False, "network": "d+0 w+0 r+0"}
+    kept = a_triangle().iloc[:3]
+    both = [(c, 0, rung, 1 + 3 * rung, 0.5, "complete") for c in (0, 1) for rung in (0, 1)]
+
+    def legend(rows: list[dict[str, object]]) -> set[str]:
+        frame = pd.concat([kept, pd.DataFrame(rows)], ignore_index=True)
+        return {text for text, _ in texts(draw_triangle(frame, trials(both), "caption", best_set=(0,)))}
+
+    # No point is left out, and what was trained was trained equally long.
+    assert legend([off_budget]) & {"left out", "larger: trained longer"} == set()
+    assert "not trained" in legend([off_budget])
+    left_out: dict[str, object] = {
+        "feasible": False,
+        "share_depth": 0.5,
+        "share_width": 0.5,
+        "share_resolution": 0.0,
+    }
+    assert "left out" in legend([off_budget, left_out])
+    assert "larger: trained longer" in {
+        text for text, _ in texts(draw_triangle(a_triangle(), STOPPED_EARLY, "caption"))
+    }
+
+
 def test_a_history_ends_where_a_candidate_was_stopped() -> None:
     figure = draw_history(STOPPED_EARLY, {0: "first", 1: "second"}, "caption", best_set=(0,))
     lines = [np.asarray(line.get_xdata()).tolist() for line in figure.axes[0].lines]
@@ -197,6 +226,29 @@ def test_a_caption_says_data_proxy_and_seeds() -> None:
     space["proxy"] = {"resolution": 16, "width": None, "flops": "2M", "depth": 0.5}
     assert "thinned to 2M FLOPs, depth x 0.5)" in caption({"space": space}, "test", pd.Series([3, 3]))
     assert caption({}, "validation", pd.Series([1, 1])).endswith("trainings; one seed.")
+
+
+def test_a_caption_says_what_was_trained_not_what_was_asked_for(tmp_path: Path) -> None:
+    space = {
+        "data": "digits",
+        "proxy": {"resolution": 8, "flops": "1.2M", "depth": 0.5},
+        "recipe": {"epochs": 4, "images": 5000, "batch_size": 32},
+    }
+    run = Run(tmp_path, "scale", {"space": space})
+    row = {"network": "base", "base": "resnet-20", "policy": "own", "phi": 0, "flops": 40_000_000}
+    more = {"accuracy": 0.5, "seeds": 1, "proxy_flops": 2_220_000, "proxy_ratio": 2.0, "training": 0}
+    run.write_csv("curve.csv", curve_frame([row | more]), {})
+    rows = ["candidate,seed_index,rung,epochs,images,accuracy,state", "0,0,0,4,4480,0.5,complete"]
+    run.write_text("trials.csv", "\n".join([*rows, ""]))
+    native = base("resnet-20")  # nine blocks, of which a proxy keeps eight
+    run.write_text("networks/base.yaml", write(native))
+    proxy = scale(native, Multipliers(depth=8 / 9), Rounding())
+    run.write_text("networks/base-proxy.yaml", write(proxy))
+    said = caption(run.configuration, "test", pd.Series([1]), found=made(run))
+    assert "(1,120 images, 4 epochs, base at 8 px, thinned to 1.11M FLOPs, depth x 0.89)" in said
+    facts = dict(proxy_facts(run))
+    assert facts["images"] == "1,120 in training, 4 epochs"
+    assert facts["made thin to"] == "1.11M FLOPs, depth x 0.89, channels in steps of 1"
 
 
 def test_the_longest_names_fit_beside_their_lines() -> None:
@@ -261,6 +313,17 @@ def test_sizes_of_who_shrinks_stand_side_by_side() -> None:
     figure.draw_without_rendering()
     labels = figure.axes[0].get_xticklabels()
     assert [label.get_text() for label in labels][-1] == "1/16 of it"
+    assert overlaps([(label.get_text(), label.get_window_extent()) for label in labels]) == []
+
+
+@pytest.mark.parametrize(("budget", "steps"), [(1.95535, 4), (1.2, 15)])
+def test_sizes_of_any_budget_stand_side_by_side(budget: float, steps: int) -> None:
+    sizes = [budget**step for step in range(steps + 1)]
+    gains = [Gain(axis, size, 0.01, 0.0, 0.02) for size in sizes for axis in ("depth", "width", "resolution")]
+    figure = draw_doublings(gains, "resnet-20", "caption")
+    figure.draw_without_rendering()
+    labels = figure.axes[0].get_xticklabels()
+    assert {1.95535: "1.96x the base", 1.2: "2.07x the base"}[budget] == labels[1].get_text()
     assert overlaps([(label.get_text(), label.get_window_extent()) for label in labels]) == []
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from scaler.api import results
 from scaler.errors import UserError
 from scaler.report.page.page import page
 from scaler.report.pictures.of_run import pictures
@@ -55,6 +56,30 @@ def test_a_trial_is_read_without_what_no_answer_is_made_of(edited: Callable[...,
     assert math.isnan(seen[0].seconds)
     assert seen[5].state == "diverged"
     assert "Chosen: 1-1-2" in page([run], [[]])
+
+
+def test_a_scaling_beside_its_search_has_its_own_trainings() -> None:
+    """The differences of the committed curve follow from the trainings that are committed beside it."""
+    folder = Path(__file__).parents[2] / "results" / "reference" / "quick"
+    found = {(one.policy, one.phi): one for one in results.read(folder).differences()}  # type: ignore[union-attr]
+    curve = pd.read_csv(folder / "curve.csv")
+    told = curve[curve["difference"].notna()]
+    assert len(told) > 5
+    for _, row in told.iterrows():
+        one = found[row["policy"], row["phi"]]
+        assert [-one.gain, -one.high, -one.low] == pytest.approx(
+            row[["difference", "difference_low", "difference_high"]].astype(float).tolist(), abs=2e-6
+        )
+    # Of one seed each, nobody would know how sure; the search has one.
+    assert all("one seed" not in line for line in results.read(folder).lines)
+
+
+def test_a_curve_without_trainings_has_no_law(edited: Callable[..., Path]) -> None:
+    folder = edited("grown/curve.csv", lambda table: table.drop(columns=["training"], errors="ignore"))
+    (folder / "trials.csv").write_text(
+        "candidate,seed_index,rung,epochs,accuracy,state\n0,0,0,1,0.5,complete\n"
+    )
+    assert results.read(folder).laws() == {}  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("column", ["policy", "accuracy_stderr", "seeds"])

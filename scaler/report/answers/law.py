@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 
+from scaler.scaling.budget import format_factor
 from scaler.search.inference.law_settings import ADDITIVE
 from scaler.search.inference.law_summary import AXES, Gain, LawSummary, Waypoint
 from scaler.search.result import SearchResult
@@ -21,7 +22,8 @@ def law_lines(result: SearchResult) -> Iterator[str]:
     sizes = list(dict.fromkeys(gain.size for gain in law.gains))
     yield f"A doubling of FLOPs buys at the base: {_gains(law.gains, sizes[0])} points (90 % intervals)."
     if len(sizes) > 1:
-        yield f"At {sizes[-1]:g}x along the chosen direction: {_gains(law.gains, sizes[-1])} points."
+        largest = format_factor(sizes[-1])
+        yield f"At {largest} along the chosen direction: {_gains(law.gains, sizes[-1])} points."
     yield _told(law)
     yield from _path(law.path)
     yield _noise(law)
@@ -61,12 +63,12 @@ def _path(path: Sequence[Waypoint]) -> Iterator[str]:
     for waypoint in (path[0], path[-1]) if len(path) > 1 else path:
         parts = zip(AXES, astuple(waypoint.shares), waypoint.low, waypoint.high, strict=True)
         listed = ", ".join(f"{axis} {share:.2f} [{low:.2f}, {high:.2f}]" for axis, share, low, high in parts)
-        yield f"Best shares at {waypoint.size:g}x: {listed}."
+        yield f"Best shares at {format_factor(waypoint.size)}: {listed}."
     better = path[-1].better
     if better > WORTH_BENDING:
         yield (
-            f"The best direction bends: at {path[-1].size:g}x the law's own path is worth {100 * better:.1f} "
-            "points more than the chosen coefficients raised to that size."
+            f"The best direction bends: at {format_factor(path[-1].size)} the law's own path is worth "
+            f"{100 * better:.1f} points more than the chosen coefficients raised to that size."
         )
 
 

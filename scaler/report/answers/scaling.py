@@ -24,7 +24,8 @@ def scale_lines(scale_up: ScaleUp, *, train: bool = True) -> Iterator[str]:
     yield from _policy_lines(scale_up)
     yield f"Proxy       {proxy_line(scale_up.proxy, scale_up.native)}"
     if not train:
-        yield f"Plan        {len(scale_up.networks)} networks are counted, none is trained"
+        count = len(scale_up.networks)
+        yield f"Plan        {count} network{'s are' if count > 1 else ' is'} counted, none is trained"
         return
     wanted = scale_up.origin.space
     images, asked = (training_images(one, work.data) for one in (space, wanted))

@@ -10,7 +10,7 @@ from scaler.cost.network_cost import cost
 from scaler.execution.plan import Plan
 from scaler.execution.protocol import Observation
 from scaler.report.columns import Column, percent
-from scaler.scaling.budget import format_count
+from scaler.scaling.budget import format_count, format_factor
 from scaler.search.candidates.candidate import Candidate
 from scaler.search.candidates.realise import Scalable
 from scaler.search.inference.rank_correlation import RankCorrelation, rank_correlation
@@ -195,7 +195,10 @@ def result_lines(result: SearchResult, seen: Sequence[Observation]) -> Iterator[
 def _beats(result: SearchResult) -> Iterator[str]:
     """The probability that the choice is better than each single dimension, at every size."""
     for axis, by_size in result.law.beats.items():
-        listed = ", ".join(f"{probability:.2f} at {size}" for size, probability in by_size.items())
+        listed = ", ".join(
+            f"{probability:.2f} at {format_factor(float(size.removesuffix('x')))}"
+            for size, probability in by_size.items()
+        )
         yield f"It beats {axis} alone with probability {listed}."
 
 

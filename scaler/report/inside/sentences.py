@@ -11,6 +11,7 @@ from scaler.inspect.excitation import BlockView
 from scaler.inspect.focus import CONFIDENCE, Focus, Share
 from scaler.inspect.looks import Look
 from scaler.inspect.reuse import DenseBlock
+from scaler.report.made import Made, images_said
 from scaler.scaling.budget import format_count
 from scaler.search.space import Space
 
@@ -45,11 +46,13 @@ def cam_caption(looks: Sequence[Look], data: str, trained: str) -> str:
     )
 
 
-def trained_line(space: Space) -> str:
+def trained_line(space: Space, found: Made) -> str:
     """How a run's networks were trained."""
     recipe = space.recipe
-    images = f"{recipe.images:,} images" if recipe.images else "all images"
-    return f"Proxies trained on {images} for {recipe.epochs} epochs, base at {space.proxy.resolution} px."
+    images = images_said(recipe.images, found)
+    return (
+        f"Proxies trained on {images} images for {recipe.epochs} epochs, base at {space.proxy.resolution} px."
+    )
 
 
 def focus_lines(found: Focus, single: str) -> Iterator[str]:

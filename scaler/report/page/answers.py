@@ -14,7 +14,7 @@ from scaler.report.run_tables import read_answer, read_scaling, read_trials
 from scaler.report.tables import growth_lines
 from scaler.report.trial_means import observations
 from scaler.runs import Run
-from scaler.scaling.budget import format_count
+from scaler.scaling.budget import format_count, parse_budget
 from scaler.search.result import SearchResult
 
 
@@ -24,7 +24,9 @@ def search_answer(run: Run) -> Iterator[str]:
     if result is None:
         yield "This search is not finished: it has no answer yet."
         return
-    yield f"{result.base}, with {result.budget} the FLOPs: {_shares(result)}."
+    factor = parse_budget(result.budget).relative
+    spent = f"with {result.budget} the FLOPs" if factor else f"at {result.budget} FLOPs"
+    yield f"{result.base}, {spent}: {_shares(result)}."
     yield from law.law_lines(result)
     yield from result_lines(result, observations(read_trials(run)))
 

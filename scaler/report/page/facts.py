@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
@@ -10,26 +11,28 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from scaler.errors import UserError
 from scaler.growth.policies import OWN, PathPolicy
+from scaler.report.made import images_said, made
 from scaler.report.pictures.captions import caption
-from scaler.runs import RUN_FILE, Run
+from scaler.runs import RUN_FILE, Run, load_run
+from scaler.scaling.budget import format_count
 
 
 def proxy_facts(run: Run) -> Iterator[tuple[str, str]]:
     """What was trained in place of the base, exactly."""
     space = run.configuration.get("space") or {}
-    proxy, recipe = space.get("proxy") or {}, space.get("recipe") or {}
+    proxy, recipe, found = space.get("proxy") or {}, space.get("recipe") or {}, made(run)
     if not space:
         yield "unknown", f"the run has no {RUN_FILE} that says so"
         return
     yield "data", str(space.get("data")).removeprefix("folder:")
-    yield "images", f"{recipe.get('images') or 'all'} in training, {recipe.get('epochs')} epochs"
+    yield "images", f"{images_said(recipe.get('images'), found)} in training, {recipe.get('epochs')} epochs"
     yield "base at", f"{proxy.get('resolution')} px{', enlarged' if proxy.get('upsample') else ''}"
-    thin = f"{proxy['flops']} FLOPs" if proxy.get("flops") else f"width x {proxy.get('width')}"
-    yield (
-        "made thin to",
-        f"{thin}, depth x {proxy.get('depth', 1):g}, channels in steps of {proxy.get('divisor', 1)}",
-    )
+    flops = format_count(found.flops) if found.flops else proxy.get("flops")
+    thin = f"{flops} FLOPs" if proxy.get("flops") else f"width x {proxy.get('width')}"
+    deep = "" if found.depth is None else f", depth x {found.depth:.2g}"
+    yield "made thin to", f"{thin}{deep}, channels in steps of {proxy.get('divisor', 1)}"
     yield (
         "trained by",
         f"{_optimiser(recipe)}, batches of "
@@ -51,7 +54,7 @@ def _optimiser(recipe: dict[str, Any]) -> str:
 def limits(run: Run, seeds: pd.Series, *, scaling: bool) -> Iterator[str]:
     """What nobody should read out of the page; ``seeds`` are those of each network."""
     part = "test" if scaling else "validation"
-    yield caption(run.configuration, part, seeds, errors=True) + (
+    yield caption(run.configuration, part, seeds, errors=True, found=made(run)) + (
         " A network trained in earnest, at its own size, reaches other accuracies; what carries over, as far "
         "as anything does, is which way of growing is better."
     )
@@ -76,17 +79,28 @@ def command(run: Run, *, scaling: bool) -> str:
     others = dict.fromkeys(str(policy) for policy, _ in known.get("networks", []))
     compare = ",".join(list(others)[1:]) or "none"
     trained = f"--seeds {_seeds(known)}" if known.get("train", True) else "--no-train"
-    return f"scaler scale {_source(known)} {what} --compare {compare} {trained}{seed}"
+    return f"scaler scale {_source(run)} {what} --compare {compare} {trained}{seed}"
 
 
-def _source(known: Mapping[str, Any]) -> str:
+def _source(run: Run) -> str:
     """Where the coefficients come from; a search's space is not the one that was fitted to a time."""
+    known = run.configuration
     policy, asked = known.get("policy") or {}, known.get("asked") or {}
     fitted = asked.get("space", known.get("space")) != known.get("space")
     if known.get("search") and not fitted:
-        return f"--search {known['search']}" + " --path law" * (policy.get("path") == PathPolicy.__name__)
+        along = " --path law" * (policy.get("path") == PathPolicy.__name__)
+        return f"--search {known['search']}{along}{_other_data(run)}"
     keys = ("alpha", "beta", "gamma") if policy.get("name") == OWN or fitted else ()
     return " ".join(["--space space.yaml", *(f"--{key} {policy[key]:.6g}" for key in keys if key in policy)])
+
+
+def _other_data(run: Run) -> str:
+    """The data of a scaling, where its search, which lies beside it, had others."""
+    data = (run.configuration.get("space") or {}).get("data")
+    with contextlib.suppress(UserError, KeyError):
+        of_search = load_run(run.path.parent / run.configuration["search"]).configuration["space"]["data"]
+        return "" if data == of_search else f" --data {shlex.quote(str(data))}"
+    return ""
 
 
 def _phis(asked: Mapping[str, Any], known: Mapping[str, Any]) -> str:

@@ -8,8 +8,17 @@ from typing import Any
 
 import pandas as pd
 
+from scaler.report.made import Made, images_said
+from scaler.scaling.budget import format_count
 
-def caption(configuration: Mapping[str, Any], part: str, seeds: pd.Series, errors: bool = False) -> str:
+
+def caption(
+    configuration: Mapping[str, Any],
+    part: str,
+    seeds: pd.Series,
+    errors: bool = False,
+    found: Made | None = None,
+) -> str:
     """One sentence under a picture's title.
 
     Args:
@@ -17,6 +26,7 @@ def caption(configuration: Mapping[str, Any], part: str, seeds: pd.Series, error
         part: of the data that the accuracy is measured on.
         seeds: number of seeds of each network.
         errors: the picture shows standard errors.
+        found: what the proxies really were; without it, what the configuration asks for.
     """
     space = configuration.get("space") or {}
     proxy, recipe = space.get("proxy") or {}, space.get("recipe") or {}
@@ -25,16 +35,18 @@ def caption(configuration: Mapping[str, Any], part: str, seeds: pd.Series, error
         words.append(f" on {_data(str(space['data']))}")
     facts = []
     if "epochs" in recipe:
-        images = f"{recipe['images']:,} images, " if recipe.get("images") else "all images, "
-        facts.append(f"{images}{recipe['epochs']} epoch{'s' if recipe['epochs'] != 1 else ''}")
+        images = images_said(recipe.get("images"), found or Made())
+        facts.append(f"{images} images, {recipe['epochs']} epoch{'s' if recipe['epochs'] != 1 else ''}")
     if "resolution" in proxy:
         facts.append(f"base at {proxy['resolution']} px")
     if proxy.get("flops"):
-        facts.append(f"thinned to {proxy['flops']} FLOPs")
+        thin = format_count(found.flops) if found and found.flops else proxy["flops"]
+        facts.append(f"thinned to {thin} FLOPs")
     elif proxy.get("width", 1) != 1:
         facts.append(f"width x {proxy['width']:g}")
-    if proxy.get("depth", 1) != 1:
-        facts.append(f"depth x {proxy['depth']:g}")
+    depth = found.depth if found else proxy.get("depth")
+    if (depth or 1) != 1:
+        facts.append(f"depth x {depth:.2g}")
     if facts:
         words.append(f" ({', '.join(facts)})")
     return "".join(words) + f"; {_seeds(seeds, errors)}."

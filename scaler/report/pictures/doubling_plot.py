@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from scaler.report.pictures.style import INK, SOFT, new_figure, plain, style_of, tip
+from scaler.scaling.budget import format_factor
 from scaler.search.inference.law_summary import AXES, LEVEL, Gain
+
+#: Sizes that are named side by side; a small budget has many more on the way to the largest.
+_MOST_NAMES = 5
 
 
 def draw_doublings(gains: Sequence[Gain], base: str, caption: str) -> Figure:
@@ -34,11 +38,11 @@ def draw_doublings(gains: Sequence[Gain], base: str, caption: str) -> Figure:
             elinewidth=1.6, capsize=4, label=axis,
         )  # fmt: skip
         for x, gain in zip(at, own, strict=True):
-            where = "at the base" if gain.size == sizes[0] else f"at {gain.size:g}x"
+            where = "at the base" if gain.size == sizes[0] else f"at {format_factor(gain.size)}"
             bounds = f"[{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
             tip(axes, (x, 100 * gain.mean), f"{axis} {where}: {100 * gain.mean:+.1f} {bounds} points")
-    names = [_name(size) for size in sizes]
-    axes.set_xticks(range(len(sizes)), names)
+    step = -(-len(sizes) // _MOST_NAMES)
+    axes.set_xticks(range(0, len(sizes), step), [_name(size) for size in sizes[::step]])
     axes.set_xlim(-0.6, len(sizes) - 0.4)
     axes.margins(y=0.12)
     axes.set_ylabel(f"points per doubling ({LEVEL:.0%} interval)", fontsize=11.5, color=INK)
@@ -47,7 +51,7 @@ def draw_doublings(gains: Sequence[Gain], base: str, caption: str) -> Figure:
 
 
 def _name(size: float) -> str:
-    """A size in few letters: there are five of them side by side."""
+    """A size in few letters."""
     if size == 1:
         return "the base"
-    return f"{size:g}x the base" if size > 1 else f"1/{1 / size:.3g} of it"
+    return f"{format_factor(size)} the base" if size > 1 else f"1/{1 / size:.3g} of it"

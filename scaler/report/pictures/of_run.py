@@ -13,6 +13,7 @@ from scaler.files import reported, write_bytes
 from scaler.growth.law import growth_laws
 from scaler.networks.spec_files import read
 from scaler.report.answers.growth_law import Laws
+from scaler.report.made import made
 from scaler.report.pictures.captions import caption
 from scaler.report.pictures.curve_plot import draw_curve
 from scaler.report.pictures.doubling_plot import draw_doublings
@@ -78,7 +79,7 @@ def save_pictures(
 
 def curve_picture(run: Run, frame: pd.DataFrame, laws: Laws) -> Figure:
     """The accuracy-FLOPs curve of a run, with the band of every policy's law."""
-    text = caption(run.configuration, _CURVE_PART, frame["seeds"], errors=True)
+    text = caption(run.configuration, _CURVE_PART, frame["seeds"], errors=True, found=made(run))
     return draw_curve(frame, text, _CURVE_PART, laws)
 
 
@@ -95,7 +96,8 @@ def _stages(run: Run, frame: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
 
 def _search_pictures(run: Run) -> Iterator[tuple[str, Figure]]:
     candidates, trials = read_candidates(run), read_trials(run)
-    text = caption(run.configuration, "validation", at_highest_rung(means(trials))["seeds"])
+    seeds = at_highest_rung(means(trials))["seeds"]
+    text = caption(run.configuration, "validation", seeds, found=made(run, scaling=False))
     named = candidates[candidates["candidate"].notna()]
     names = {int(row["candidate"]): str(row["network"]) for _, row in named.iterrows()}
     ids = {name: candidate for candidate, name in names.items()}

@@ -57,11 +57,13 @@ def draw_triangle(
     _axes(axes)
     feasible = candidates["feasible"].fillna(False).astype(bool)
     shown = _joined(candidates[feasible], trials)
+    # Networks off the budget have no shares, and so no place here.
+    left_out = candidates[~feasible & candidates["share_depth"].notna()]
     mapped = law is not None and bool(law.surface)
     if law is not None and mapped:
         _draw_map(figure, axes, law)
     axes.scatter(
-        *_tlr(candidates[~feasible]),
+        *_tlr(left_out),
         s=26,
         color="#b5b5b5",
         marker="x",
@@ -75,7 +77,7 @@ def draw_triangle(
     )  # fmt: skip
     _draw_candidates(figure, axes, shown, coloured=not mapped)
     _draw_rings(axes, shown, best_set)
-    _legend(axes, shown, best_set, top, left_out=not feasible.all(), mapped=mapped)
+    _legend(axes, shown, best_set, top, left_out=len(left_out) > 0, mapped=mapped)
     return figure
 
 
@@ -191,7 +193,7 @@ def _legend(
     axes: Any, shown: pd.DataFrame, best_set: Sequence[int], top: float, *, left_out: bool, mapped: bool
 ) -> None:
     ring: dict[str, Any] = {"facecolors": "none", "edgecolors": INK}
-    longer = shown["area"].nunique() > 1
+    longer = shown.loc[shown["accuracy"].notna(), "area"].nunique() > 1
     untrained = bool(shown["accuracy"].isna().any())
     trained = {"s": 70, "color": "white", "edgecolors": INK}
     entries: list[tuple[bool, str, dict[str, Any]]] = [
