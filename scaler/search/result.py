@@ -21,6 +21,7 @@ from scaler.search.inference.law_summary import LawSummary
 from scaler.search.inference.selection import CandidateScore, Metric, Selection
 from scaler.search.session import Session
 from scaler.search.space import Space
+from scaler.search.workload import training_images
 
 COEFFICIENTS_FILE = "coefficients.json"
 
@@ -204,7 +205,7 @@ def _proxy(session: Session, chosen: Candidate) -> dict[str, Any]:
         "resolution": space.proxy.resolution,
         "depth": reduced.depth,
         "width": reduced.width,
-        "images": space.recipe.images or data.sizes["train"],
+        "images": training_images(space, data),
         "epochs": space.recipe.epochs,
         "flops_ratio": chosen.proxy.ratio,
     }

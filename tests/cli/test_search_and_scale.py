@@ -23,7 +23,7 @@ base: {BASE}
 grid: {{lattice: 1}}
 data: digits
 proxy: {{resolution: 8, width: 0.3, divisor: 1, upsample: true}}
-recipe: {{epochs: 2, images: 128, batch_size: 64, validation_images: 100}}
+recipe: {{epochs: 2, images: 130, batch_size: 64, validation_images: 100}}
 rungs: [1, 2]
 seeds: 2
 strategy: halving
@@ -121,6 +121,7 @@ def test_coefficients_are_those_of_the_chosen_candidate(searched: Path) -> None:
     assert found["alpha"] == pytest.approx(float(chosen["alpha"]), rel=1e-4)
     low, high = found["intervals"]["alpha"]
     assert low <= found["alpha"] <= high
+    assert found["proxy"]["images"] == 128  # whole batches
 
 
 @pytest.mark.usefixtures("no_report")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 import scaler
 from scaler.errors import UserError
@@ -155,6 +155,19 @@ def test_the_script_trains_on_a_folder_and_its_weights_load(
     network = scaler.load(tmp_path / "out" / "best.safetensors")
     assert network.spec.classes == 2
     assert torch.isfinite(network(torch.zeros(1, 3, 16, 16))).all()
+
+
+def test_the_script_turns_photos_as_their_tag_says(tmp_path: Path) -> None:
+    script = to_script(a_network(SMALL, pixels=16), LABELS, tmp_path / "train.py").file
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    for folder, stored, orientation in (("as-seen", pixels, 1), ("as-held", pixels[::-1, ::-1], 3)):
+        (tmp_path / folder / "a").mkdir(parents=True)
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = orientation
+        Image.fromarray(stored).save(tmp_path / folder / "a" / "1.png", exif=exif)
+    images = runpy.run_path(str(script))["Images"]
+    seen, held = (images(tmp_path / folder, ["a"], 16, False)[0][0] for folder in ("as-seen", "as-held"))
+    assert torch.equal(seen, held)
 
 
 def test_every_format_has_a_snippet_that_runs_to_the_modules_scores(

@@ -38,9 +38,10 @@ def scale_lines(scale_up: ScaleUp, *, train: bool = True) -> Iterator[str]:
     for note in work.data.notes:
         yield f"            {note}"
     shared = len(scale_up.networks) - len(work.networks)
-    once = f" ({shared} share the training of another)" if shared else ""
+    seeds = f"{space.seeds} seed{'s' if space.seeds > 1 else ''}"
+    once = f" ({shared} share{'s' if shared == 1 else ''} the training of another)" if shared else ""
     yield (
-        f"Plan        {len(scale_up.networks)} networks{once} x {space.seeds} seeds, {plan.images:,} images, "
+        f"Plan        {len(scale_up.networks)} networks{once} x {seeds}, {plan.images:,} images, "
         f"{format_count(plan.train_flops)} training FLOPs, about {duration(work.seconds)} on "
         f"{work.workers} worker{'s' if work.workers > 1 else ''}"
     )

@@ -27,7 +27,7 @@ def chosen_line(count: int, dividing: int, networks: int, sampled: int) -> str:
     """By which rule the images were chosen."""
     if networks == 1:
         return f"Images      {count} of {sampled}, classes in turn"
-    told = "all divide" if dividing == count else f"{dividing} of them divide"
+    told = "all divide" if dividing == count else f"{dividing} of them divide{'s' if dividing == 1 else ''}"
     return (
         f"Images      the {count} of {sampled} that divide the networks most evenly into right and wrong, "
         f"classes in turn; {told} them"
