@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -312,7 +311,8 @@ def test_a_grown_network_is_exported(scaled: Path, here: Path, capsys: pytest.Ca
 def statistics_of_digits(pixels: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and deviation of every channel, in [0, 1], of the training images at a resolution."""
     images = DataRequest("digits", None, pixels, upsample=True).load().part("train", pixels).images / 255
-    return tuple(torch.tensor(f(images, axis=(0, 1, 2)), dtype=torch.float32) for f in (np.mean, np.std))
+    mean, std = images.mean(axis=(0, 1, 2)), images.std(axis=(0, 1, 2))
+    return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
 
 
 def test_weights_state_the_normalisation_of_their_own_resolution(scaled: Path) -> None:
