@@ -29,6 +29,7 @@ import pandas as pd
 
 from scaler.execution.executors.engine import Engine, start
 from scaler.execution.executors.executor import Executor, OnEpoch
+from scaler.execution.plan import BESIDE_STEPS, END_SECONDS, START_SECONDS
 from scaler.execution.protocol import Experiment, Observation, TrialSpec
 from scaler.execution.proxy_training import ProxyTraining
 from scaler.execution.run_trials import CHECKPOINTS, run_trials
@@ -182,7 +183,8 @@ def search_rows(results: Path) -> Rows:
     quick = prepare(read_space("quick"), Settings(workers=WORKERS))
     nothing = Nothing(results, quick.work.experiment.rungs)
     leader = run(quick, results, "quick", lambda: start(Engine(), nothing, "cpu", 1))
-    trained = quick.work.seconds * WORKERS / 1.1  # without what the plan adds for waiting
+    # Without what the plan adds for starts, the end and what is beside steps.
+    trained = (quick.work.seconds - START_SECONDS - END_SECONDS) * WORKERS / BESIDE_STEPS
     added = 100 * (leader + workers_start(rows)) / trained
     return [
         *rows,
