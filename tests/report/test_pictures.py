@@ -334,6 +334,16 @@ def test_every_phi_is_named_where_networks_shrink() -> None:
     assert {f"φ = {phi:g}" for phi in curve["phi"].unique()} <= found
 
 
+@pytest.mark.parametrize(("sign", "goes"), [(1, "grows"), (-1, "shrinks")])
+def test_the_curves_title_says_which_way_it_goes(sign: int, goes: str) -> None:
+    curve = a_curve()
+    curve["phi"] *= sign
+    words = [word for word, _ in texts(draw_curve(curve, "caption"))]
+    assert [word for word in words if word.startswith("Accuracy of")] == [
+        f"Accuracy of effnet-b0 as it {goes}"
+    ]
+
+
 def test_stages_cost_what_the_network_costs() -> None:
     spec = base("effnet-b0")
     found = stage_flops(spec)
