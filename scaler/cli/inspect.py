@@ -347,11 +347,11 @@ def _title(subject: Subject, asked: Asked) -> str:
 def _trained(asked: Asked) -> str:
     """How the networks came to their weights, in a sentence."""
     from scaler.report.inside.sentences import trained_line
-    from scaler.report.made import made
+    from scaler.report.trained_proxy import trained_proxy
     from scaler.search.workload import space_of
 
     if asked.run is not None:
-        return trained_line(space_of(asked.run), made(asked.run))
+        return trained_line(space_of(asked.run), trained_proxy(asked.run))
     return f"Weights of {asked.weights.name}." if asked.weights else ""
 
 

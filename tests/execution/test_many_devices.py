@@ -5,7 +5,7 @@ import signal
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import torch
@@ -75,18 +75,24 @@ def test_two_processes_train_as_one(tmp_path: Path, alone: tuple[Path, list[Eval
 
 
 @dataclass(frozen=True)
-class Disturbed:
-    """Once, after its first epoch, the process of rank 1 dies, or the worker that started all of them."""
+class Wrapped:
+    """A training that something happens to; its checkpoints are the training's own."""
 
     training: ProxyTraining
-    folder: Path
-    worker: bool
 
     def checkpoint(self, spec: TrialSpec) -> Path:
         return self.training.checkpoint(spec)
 
-    def checkpointed(self, folder: Path) -> "Disturbed":
+    def checkpointed(self, folder: Path) -> Self:
         return replace(self, training=self.training.checkpointed(folder))
+
+
+@dataclass(frozen=True)
+class Disturbed(Wrapped):
+    """Once, after its first epoch, the process of rank 1 dies, or the worker that started all of them."""
+
+    folder: Path
+    worker: bool
 
     def __call__(self, spec: TrialSpec, on_epoch: OnEpoch, *, seat: Seat | None = None) -> list[Evaluation]:
         assert seat is not None
@@ -132,17 +138,10 @@ def test_a_killed_process_costs_what_came_after_the_last_epoch(
 
 
 @dataclass(frozen=True)
-class Cramped:
+class Cramped(Wrapped):
     """The device of one rank has no memory for a step, which the others wait for."""
 
-    training: ProxyTraining
     rank: int
-
-    def checkpoint(self, spec: TrialSpec) -> Path:
-        return self.training.checkpoint(spec)
-
-    def checkpointed(self, folder: Path) -> "Cramped":
-        return replace(self, training=self.training.checkpointed(folder))
 
     def __call__(self, spec: TrialSpec, on_epoch: OnEpoch, *, seat: Seat | None = None) -> list[Evaluation]:
         def short(*_: Any, **__: Any) -> torch.Tensor:

@@ -21,7 +21,6 @@ from scaler.networks.registry import base
 from scaler.networks.scale import scale
 from scaler.networks.yaml_spec import write
 from scaler.report.columns import curve_frame
-from scaler.report.made import made
 from scaler.report.page.facts import proxy_facts
 from scaler.report.pictures.captions import caption
 from scaler.report.pictures.curve_plot import draw_curve
@@ -30,6 +29,7 @@ from scaler.report.pictures.history_plot import draw_history
 from scaler.report.pictures.stages_plot import draw_stages, stage_flops
 from scaler.report.pictures.style import moved_apart, rendered
 from scaler.report.pictures.triangle_plot import draw_triangle
+from scaler.report.trained_proxy import trained_proxy
 from scaler.report.trial_means import at_highest_rung, at_shared_rung, means
 from scaler.runs import Run
 from scaler.scaling.multipliers import Multipliers
@@ -244,9 +244,9 @@ def test_a_caption_says_what_was_trained_not_what_was_asked_for(tmp_path: Path) 
     run.write_text("networks/base.yaml", write(native))
     proxy = scale(native, Multipliers(depth=8 / 9), Rounding())
     run.write_text("networks/base-proxy.yaml", write(proxy))
-    said = caption(run.configuration, "test", pd.Series([1]), found=made(run))
+    said = caption(run.configuration, "test", pd.Series([1]), found=trained_proxy(run))
     assert "(1,120 images, 4 epochs, base at 8 px, thinned to 1.11M FLOPs, depth x 0.89)" in said
-    facts = dict(proxy_facts(run))
+    facts = dict(proxy_facts(run, trained_proxy(run)))
     assert facts["images"] == "1,120 in training, 4 epochs"
     assert facts["made thin to"] == "1.11M FLOPs, depth x 0.89, channels in steps of 1"
 

@@ -11,7 +11,7 @@ from scaler.inspect.excitation import BlockView
 from scaler.inspect.focus import CONFIDENCE, Focus, Share
 from scaler.inspect.looks import Look
 from scaler.inspect.reuse import DenseBlock
-from scaler.report.made import Made, images_said
+from scaler.report.trained_proxy import TrainedProxy, images_said
 from scaler.scaling.budget import format_count
 from scaler.search.space import Space
 
@@ -46,7 +46,7 @@ def cam_caption(looks: Sequence[Look], data: str, trained: str) -> str:
     )
 
 
-def trained_line(space: Space, found: Made) -> str:
+def trained_line(space: Space, found: TrainedProxy) -> str:
     """How a run's networks were trained."""
     recipe = space.recipe
     images = images_said(recipe.images, found)

@@ -13,16 +13,16 @@ import yaml
 
 from scaler.errors import UserError
 from scaler.growth.policies import OWN, PathPolicy
-from scaler.report.made import images_said, made
 from scaler.report.pictures.captions import caption
+from scaler.report.trained_proxy import TrainedProxy, images_said
 from scaler.runs import RUN_FILE, Run, load_run
 from scaler.scaling.budget import format_count
 
 
-def proxy_facts(run: Run) -> Iterator[tuple[str, str]]:
+def proxy_facts(run: Run, found: TrainedProxy) -> Iterator[tuple[str, str]]:
     """What was trained in place of the base, exactly."""
     space = run.configuration.get("space") or {}
-    proxy, recipe, found = space.get("proxy") or {}, space.get("recipe") or {}, made(run)
+    proxy, recipe = space.get("proxy") or {}, space.get("recipe") or {}
     if not space:
         yield "unknown", f"the run has no {RUN_FILE} that says so"
         return
@@ -51,10 +51,10 @@ def _optimiser(recipe: dict[str, Any]) -> str:
     return f"{name}, one cycle to a learning rate of {recipe.get('learning_rate')}{batch}"
 
 
-def limits(run: Run, seeds: pd.Series, *, scaling: bool) -> Iterator[str]:
+def limits(run: Run, seeds: pd.Series, found: TrainedProxy, *, scaling: bool) -> Iterator[str]:
     """What nobody should read out of the page; ``seeds`` are those of each network."""
     part = "test" if scaling else "validation"
-    yield caption(run.configuration, part, seeds, errors=True, found=made(run)) + (
+    yield caption(run.configuration, part, seeds, errors=True, found=found) + (
         " A network trained in earnest, at its own size, reaches other accuracies; what carries over, as far "
         "as anything does, is which way of growing is better."
     )

@@ -24,6 +24,7 @@ from scaler.report.pareto.table import pareto_table
 from scaler.report.pictures.of_run import Drawn, pictures, save_pictures
 from scaler.report.run_tables import CURVE, network_table
 from scaler.report.tables import shown_columns
+from scaler.report.trained_proxy import trained_proxy
 from scaler.runs import Run
 
 REPORT = "report.html"
@@ -118,7 +119,7 @@ def rendered(template: str, **values: object) -> str:
 
 def _part(run: Run, networks: pd.DataFrame, drawn: Drawn) -> Part:
     scaling = (run.path / CURVE).is_file()
-    space = run.configuration.get("space") or {}
+    space, found = run.configuration.get("space") or {}, trained_proxy(run)
     shown = [{"svg": Markup(inline_svg(figure, f"{run.name} {name}"))} for name, figure in drawn]
     return Part(
         heading=f"{'Scaling' if scaling else 'Search'} {run.name}",
@@ -126,8 +127,8 @@ def _part(run: Run, networks: pd.DataFrame, drawn: Drawn) -> Part:
         pictures=tuple(shown),
         tables=tuple(curve_tables(networks) if scaling else search_tables(networks)),
         inside=sections(run),
-        proxy=tuple(proxy_facts(run)),
-        limits=tuple(limits(run, networks["seeds"], scaling=scaling)),
+        proxy=tuple(proxy_facts(run, found)),
+        limits=tuple(limits(run, networks["seeds"], found, scaling=scaling)),
         command=command(run, scaling=scaling),
         space=yaml.safe_dump(dict(space), sort_keys=False, allow_unicode=True) if space else "",
         origin=tuple(origin(run)),

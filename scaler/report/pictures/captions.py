@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from scaler.report.made import Made, images_said
+from scaler.report.trained_proxy import TrainedProxy, images_said
 from scaler.scaling.budget import format_count
 
 
@@ -17,7 +17,7 @@ def caption(
     part: str,
     seeds: pd.Series,
     errors: bool = False,
-    found: Made | None = None,
+    found: TrainedProxy | None = None,
 ) -> str:
     """One sentence under a picture's title.
 
@@ -35,7 +35,7 @@ def caption(
         words.append(f" on {_data(str(space['data']))}")
     facts = []
     if "epochs" in recipe:
-        images = images_said(recipe.get("images"), found or Made())
+        images = images_said(recipe.get("images"), found or TrainedProxy())
         facts.append(f"{images} images, {recipe['epochs']} epoch{'s' if recipe['epochs'] != 1 else ''}")
     if "resolution" in proxy:
         facts.append(f"base at {proxy['resolution']} px")

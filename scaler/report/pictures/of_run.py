@@ -13,7 +13,6 @@ from scaler.files import reported, write_bytes
 from scaler.growth.law import growth_laws
 from scaler.networks.spec_files import read
 from scaler.report.answers.growth_law import Laws
-from scaler.report.made import made
 from scaler.report.pictures.captions import caption
 from scaler.report.pictures.curve_plot import draw_curve
 from scaler.report.pictures.doubling_plot import draw_doublings
@@ -30,6 +29,7 @@ from scaler.report.run_tables import (
     read_scaling,
     read_trials,
 )
+from scaler.report.trained_proxy import trained_proxy
 from scaler.report.trial_means import at_highest_rung, means
 from scaler.runs import Run
 
@@ -79,7 +79,7 @@ def save_pictures(
 
 def curve_picture(run: Run, frame: pd.DataFrame, laws: Laws) -> Figure:
     """The accuracy-FLOPs curve of a run, with the band of every policy's law."""
-    text = caption(run.configuration, _CURVE_PART, frame["seeds"], errors=True, found=made(run))
+    text = caption(run.configuration, _CURVE_PART, frame["seeds"], errors=True, found=trained_proxy(run))
     return draw_curve(frame, text, _CURVE_PART, laws)
 
 
@@ -97,7 +97,7 @@ def _stages(run: Run, frame: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
 def _search_pictures(run: Run) -> Iterator[tuple[str, Figure]]:
     candidates, trials = read_candidates(run), read_trials(run)
     seeds = at_highest_rung(means(trials))["seeds"]
-    text = caption(run.configuration, "validation", seeds, found=made(run, scaling=False))
+    text = caption(run.configuration, "validation", seeds, found=trained_proxy(run, scaling=False))
     named = candidates[candidates["candidate"].notna()]
     names = {int(row["candidate"]): str(row["network"]) for _, row in named.iterrows()}
     ids = {name: candidate for candidate, name in names.items()}

@@ -25,7 +25,7 @@ from scaler.runs import Run
 
 
 @dataclass(frozen=True)
-class Made:
+class TrainedProxy:
     """The proxies of a run, as far as its files tell; None where they do not.
 
     Attributes:
@@ -39,7 +39,7 @@ class Made:
     depth: float | None = None
 
 
-def made(run: Run, *, scaling: bool | None = None) -> Made:
+def trained_proxy(run: Run, *, scaling: bool | None = None) -> TrainedProxy:
     """What was trained, by the tables and networks of a run; raises as :func:`read_trials`.
 
     ``scaling`` says for which of a search and a scaling, where the files of both lie together.
@@ -48,13 +48,13 @@ def made(run: Run, *, scaling: bool | None = None) -> Made:
     name = scaling_trials(run) if scaling else TRIALS
     trials = read_trials(run, name) if (run.path / name).is_file() else pd.DataFrame()
     if scaling:
-        return Made(_images(trials), _flops(read_curve(run), "proxy_ratio"), _depth(run))
+        return TrainedProxy(_images(trials), _flops(read_curve(run), "proxy_ratio"), _depth(run))
     if not (run.path / CANDIDATES).is_file():
-        return Made(_images(trials))
-    return Made(_images(trials), _flops(read_candidates(run), "proxy_flops_ratio"), _depth(run))
+        return TrainedProxy(_images(trials))
+    return TrainedProxy(_images(trials), _flops(read_candidates(run), "proxy_flops_ratio"), _depth(run))
 
 
-def images_said(asked: int | None, found: Made) -> str:
+def images_said(asked: int | None, found: TrainedProxy) -> str:
     """How many images an epoch has, as people read it; ``asked`` is what the recipe says."""
     number = found.images or asked
     return f"{number:,}" if number else "all"
