@@ -8,26 +8,20 @@ importing torch itself. So does ``torch.optim.Muon``, which steps matrices alone
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.sgd import sgd
 
+from scaler.training.orthogonal import SHORTEST, orthogonal
 from scaler.training.recipe import Recipe
 
 _BUFFER = "momentum_buffer"
 
 #: How far Muon moves what is no matrix, as a part of the learning rate.
 OTHERS = 0.6
-#: Newton-Schulz steps, and the coefficients of each: ``a X + b (X X') X + c (X X')^2 X``. They bring all
-#: singular values near one, between .7 and 1.2, in few steps (Jordan et al. 2024,
-#: kellerjordan.github.io/posts/muon).
-_NEWTON_SCHULZ, _COEFFICIENTS = 5, (3.4445, -4.7750, 2.0315)
-#: Momenta shorter than this move their parameters the less the shorter they are: dead units, and shifts that
-#: a later norm takes away, whose gradient is rounding alone, stand still.
-_SHORTEST = 1e-8
 
 
 class Descent:
@@ -116,16 +110,21 @@ class Muon(Descent):
     @torch.no_grad()
     def step(self) -> None:
         """One step by the gradients that are there."""
-        moved, matrices = self._moved(), dict[int, Tensor]()
-        for shape, numbers in self._alike.items():
-            if here := [i for i in numbers if i in moved]:
-                steps = orthogonal(torch.stack([moved.pop(i).flatten(1) for i in here]))
-                steps *= math.sqrt(max(1.0, shape[0] / shape[1]))
-                matrices |= {i: s.view_as(self._parameters[i]) for i, s in zip(here, steps, strict=True)}
-        for i in matrices:
-            self._parameters[i].mul_(1 - self.rate * self._recipe.weight_decay)
+        moved = self._moved()
+        alike = [here for numbers in self._alike.values() if (here := [i for i in numbers if i in moved])]
+        stacks = [torch.stack([moved.pop(i).flatten(1) for i in here]) for here in alike]
+        matrices: dict[int, Tensor] = {}
+        for here, steps in zip(alike, orthogonal(stacks), strict=True):
+            steps *= math.sqrt(max(1.0, steps.shape[1] / steps.shape[2]))
+            matrices |= {i: s.view_as(self._parameters[i]) for i, s in zip(here, steps, strict=True)}
+        self._decay(matrices)
         self._move(matrices)
         self._move(_of_one_size(moved))
+
+    def _decay(self, numbers: Collection[int]) -> None:
+        if numbers and self._recipe.weight_decay:
+            kept = 1 - self.rate * self._recipe.weight_decay
+            torch._foreach_mul_([self._parameters[i] for i in numbers], kept)  # type: ignore[arg-type]
 
     def _move(self, steps: Mapping[int, Tensor]) -> None:
         if steps:
@@ -157,25 +156,11 @@ def is_matrix(parameter: Tensor) -> bool:
     return parameter.ndim > 1 and parameter.shape[1] > 1
 
 
-def orthogonal(matrices: Tensor) -> Tensor:
-    """Nearly the orthogonal matrices nearest to ``[B, out, in]``; those of zeros stay as they are."""
-    if matrices.shape[-2] > matrices.shape[-1]:
-        return orthogonal(matrices.mT).mT
-    sizes: Tensor = torch.linalg.vector_norm(matrices, dim=(-2, -1), keepdim=True)
-    found = matrices / sizes.clamp_min(_SHORTEST)
-    a, b, c = _COEFFICIENTS
-    for _ in range(_NEWTON_SCHULZ):
-        square = found @ found.mT
-        found = torch.baddbmm(found, torch.baddbmm(square, square, square, beta=b, alpha=c), found, beta=a)
-    return found
-
-
 def _of_one_size(momenta: Mapping[int, Tensor]) -> dict[int, Tensor]:
     """Each over its root mean square, times :data:`OTHERS`."""
     if not momenta:
         return {}
     tensors = list(momenta.values())
-    sizes = torch._foreach_norm(tensors)
-    torch._foreach_clamp_min_(sizes, _SHORTEST)
-    torch._foreach_div_(sizes, [OTHERS * math.sqrt(t.numel()) for t in tensors])
-    return dict(zip(momenta, torch._foreach_div(tensors, sizes), strict=True))
+    values = torch.tensor([tensor.numel() for tensor in tensors], device=tensors[0].device)
+    sizes = torch.stack(torch._foreach_norm(tensors)).clamp_min(SHORTEST) / (OTHERS * values.sqrt())
+    return dict(zip(momenta, torch._foreach_div(tensors, sizes.unbind()), strict=True))

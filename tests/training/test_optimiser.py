@@ -12,7 +12,8 @@ from torch import nn
 from scaler.networks.build import build
 from scaler.networks.registry import base
 from scaler.networks.scale import small
-from scaler.training.optimiser import OTHERS, Descent, Muon, is_matrix, optimiser, orthogonal
+from scaler.training.optimiser import OTHERS, Descent, Muon, is_matrix, optimiser
+from scaler.training.orthogonal import orthogonal
 from scaler.training.recipe import Recipe
 
 RECIPE = Recipe(epochs=2, images=64, batch_size=16, weight_decay=0.1)
@@ -117,7 +118,7 @@ def changes(net: nn.Module) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("shape", [(12, 40), (40, 12), (16, 16), (1, 9)])
 def test_the_nearest_orthogonal_matrix(shape: tuple[int, int]) -> None:
     random = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
-    found = orthogonal(random)
+    (found,) = orthogonal([random])
     u, _, v = torch.linalg.svd(random, full_matrices=False)
     for one, turned in zip(found, u @ v, strict=True):
         values = torch.linalg.svdvals(one)
@@ -125,7 +126,22 @@ def test_the_nearest_orthogonal_matrix(shape: tuple[int, int]) -> None:
         assert values.max() < 1.25
         # The same singular vectors: what is left of it in their basis is diagonal.
         assert float((one * turned).sum() / (one.norm() * turned.norm())) > 0.97
-    assert torch.equal(orthogonal(torch.zeros(1, *shape)), torch.zeros(1, *shape))
+    assert torch.equal(orthogonal([torch.zeros(1, *shape)])[0], torch.zeros(1, *shape))
+
+
+def test_matrices_of_all_shapes_take_the_steps_together_that_each_takes_alone() -> None:
+    """The five steps from a matrix over its length, written out in double precision."""
+    source = torch.Generator().manual_seed(0)
+    shapes = [(3, 1, 40), (2, 40, 6), (1, 16, 16), (2, 6, 27), (1, 96, 154), (1, 1, 1)]
+    stacks = [torch.randn(shape, generator=source) for shape in shapes]
+    for stack, found in zip(stacks, orthogonal(stacks), strict=True):
+        expected = stack.double() / stack.double().norm(dim=(1, 2), keepdim=True)
+        for _ in range(5):
+            square = expected @ expected.mT
+            expected = 3.4445 * expected + (-4.7750 * square + 2.0315 * square @ square) @ expected
+        assert found.shape == stack.shape
+        assert torch.allclose(found.double(), expected, atol=2e-5)
+    assert orthogonal([]) == []
 
 
 def test_muon_moves_every_layer_as_far_whatever_its_gradient() -> None:

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+from scipy.linalg.blas import dtrmm
 from scipy.linalg.lapack import dpotrf, dtrtri, dtrtrs
 
 from scaler.search.inference.law_settings import (
@@ -292,8 +293,10 @@ class Fit:
 
     def _known(self, cross: Array) -> tuple[Array, Array]:
         """Means ``[M, T]`` and what is known ``[M, P, T]`` for covariances ``[M, T, P]`` with it."""
-        known = self.inverse @ np.swapaxes(cross, 1, 2)
-        return np.einsum("mnt,mn->mt", known, self.scaled), known
+        known = np.empty_like(cross)
+        for m, (inverse, one) in enumerate(zip(self.inverse, cross, strict=True)):
+            known[m] = dtrmm(1.0, inverse.T, one.T, trans_a=1).T
+        return (known @ self.scaled[:, :, None])[:, :, 0], np.swapaxes(known, 1, 2)
 
     @property
     def values(self) -> Values:
@@ -302,7 +305,8 @@ class Fit:
 
     def mean(self, questions: Questions) -> Array:
         """``[T]``: expected answers to the questions; cheaper than the whole posterior."""
-        return np.asarray(self.weights @ self._known(self.law.crossed_seen(questions, self.seen))[0])
+        told = self.weights[:, None] * (self.scaled[:, None] @ self.inverse)[:, 0]
+        return np.asarray(np.einsum("mtp,mp->t", self.law.crossed_seen(questions, self.seen), told))
 
     def posterior(self, questions: Questions) -> Posterior:
         """What is believed of the questions."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 import subprocess
 import sys
@@ -32,11 +31,18 @@ SEEDS = 4
 SIZES = (10, 100, 1000)
 #: A search whose run is drawn with further candidates.
 SEARCH = Path("results/reference/quick")
+#: Runs Scaler and says the most memory that it took.
+WATCHED = """
+import atexit, runpy, sys
+from pathlib import Path
+lines = lambda: Path("/proc/self/status").read_text().splitlines()
+atexit.register(lambda: print(next(line for line in lines() if line.startswith("VmHWM")), file=sys.stderr))
+runpy.run_module("scaler", run_name="__main__")
+"""
 
 
 def rows() -> Iterator[Row]:
     """The memory of a large network's profile; what is done with a hundred and with a thousand trainings."""
-    # First: a process begins with the size of the one that it came from, which inference makes a large one.
     memory = {name: _peak("profile", name, "--memory") for name in ("effnet-b0", "effnet-b7")}
     part = round(memory["effnet-b0"] / memory["effnet-b7"], 3)
     most = round(memory["effnet-b7"])
@@ -113,6 +119,8 @@ def trained(trainings: int) -> tuple[Experiment, list[Observation]]:
 
 
 def _peak(*arguments: str) -> float:
-    """Most memory of a command, in MB; of all commands so far, so the hungriest comes last."""
-    subprocess.run([sys.executable, "-m", "scaler", *arguments], check=True, capture_output=True)
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    """Most memory of a command, in MB, as Linux keeps it for a program; its parent's is no part of that."""
+    run = subprocess.run(
+        [sys.executable, "-c", WATCHED, *arguments], check=True, capture_output=True, text=True
+    )
+    return int(run.stderr.split()[-2]) / 1024
