@@ -52,7 +52,7 @@ from scaler.search.inference.values import Repeats, Seen, Values, as_seen
 ROUNDS = 3
 #: Networks this far apart, in octaves, are no more than loosely related in what the law gets wrong.
 LENGTH = 1.25
-#: Octaves along an axis that are one depth, width or resolution.
+#: Octaves along an axis at which two depths, widths or resolutions have nothing more in common.
 SAME = 1e-3
 #: Variance of the seed effect, against that of noise.
 SEED_EFFECT = 1.0
@@ -369,7 +369,9 @@ def _kernels(a: Questions, b: Questions) -> Array:
     between = a.octaves[:, None] - b.octaves
     smooth = np.exp(-(between**2).sum(axis=-1) / (2 * LENGTH**2))
     realised = (a.network[:, None] >= 0) & (b.network >= 0)
-    same = (a.network[:, None] == b.network).astype(float) + (np.abs(between) < SAME).sum(axis=-1)
+    # A triangle is a covariance function; a box is none, and many networks close to each other would show it.
+    shared = np.maximum(1 - np.abs(between) / SAME, 0).sum(axis=-1)
+    same = (a.network[:, None] == b.network) + shared
     return np.asarray(a.weights @ np.stack([smooth, same / 4 * realised]) @ b.weights.T)
 
 

@@ -27,8 +27,10 @@ from scaler.training.recipe import Evaluation
 from tests.benchmarks.speed.ratio import Row, ratio, timed
 
 GROUP = "growth"
-SEEDS = 4
-SIZES = (10, 100, 1000)
+#: Trainings; a candidate has so many of them, more where there would be more candidates than this.
+SIZES, SEEDS, CANDIDATES = (10, 100, 1000, 10_000), 4, 250
+#: Trainings whose study and report are held against each other.
+FEW, MANY = 100, 1000
 #: A search whose run is drawn with further candidates.
 SEARCH = Path("results/reference/quick")
 #: Runs Scaler and says the most memory that it took.
@@ -50,12 +52,11 @@ def rows() -> Iterator[Row]:
     for fewer, trainings in pairwise(SIZES):
         found = ratio(timed(partial(_select, trainings)), timed(partial(_select, fewer)))
         yield found.row(GROUP, f"choice over {trainings} trainings", f"over {fewer}", found.seconds, "s")
-    fewer, most_trainings = SIZES[1:]
     for what, work in (("study", _study), ("report", _report)):
         with TemporaryDirectory() as folder:
-            more, few = (partial(work, Path(folder), trainings) for trainings in (most_trainings, fewer))
+            more, few = (partial(work, Path(folder), trainings) for trainings in (MANY, FEW))
             found = ratio(timed(more), timed(few))
-        yield found.row(GROUP, f"{what} of {most_trainings} trainings", f"of {fewer}", found.seconds, "s")
+        yield found.row(GROUP, f"{what} of {MANY} trainings", f"of {FEW}", found.seconds, "s")
 
 
 def _select(trainings: int) -> None:
@@ -99,13 +100,14 @@ def _report(folder: Path, trainings: int) -> None:
 def trained(trainings: int) -> tuple[Experiment, list[Observation]]:
     """An experiment whose candidates were all trained, by a law and some noise."""
     random = np.random.default_rng(0)
-    candidates = max(3, trainings // SEEDS)
+    candidates = min(max(3, trainings // SEEDS), CANDIDATES)
+    seeds = -(-trainings // candidates)
     points = random.dirichlet((1, 1, 1), candidates)
     experiment = Experiment(
         shares=tuple(Shares(*(float(x) for x in point)) for point in points),
         epoch_flops=(1e12,) * candidates,
         rungs=(1,),
-        max_seeds=SEEDS,
+        max_seeds=seeds,
         seed=0,
         octaves=tuple((float(d), float(w), float(r)) for d, w, r in points),
     )
@@ -113,7 +115,7 @@ def trained(trainings: int) -> tuple[Experiment, list[Observation]]:
     seen = [
         Observation(c, s, 0, 1, 1000, 10**12, float(worth[c] + 0.01 * random.standard_normal()), 1.0, 1.0)
         for c in range(candidates)
-        for s in range(SEEDS)
+        for s in range(seeds)
     ]
     return experiment, seen[:trainings]
 

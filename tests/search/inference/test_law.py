@@ -295,3 +295,14 @@ def test_the_order_of_values_does_not_matter() -> None:
     turned = Values(*(getattr(seen, name)[back] for name in vars(seen)))
     means = [fit_law(octaves, v).mean(gains(ORIGIN)) for v in (seen, turned)]
     np.testing.assert_allclose(means[0], means[1], rtol=1e-6)
+
+
+def test_many_networks_of_nearly_one_size_do_not_break_it() -> None:
+    """Each is like its neighbours, which are not like each other; a covariance it must be all the same."""
+    octaves = 0.02 * np.random.default_rng(0).random((200, 3))
+    law = Law(octaves, settings=single(own=2.0))
+    everybody = law.networks(np.arange(200))
+    (latent,) = law.latent(everybody, everybody)
+    assert np.linalg.eigvalsh(latent).min() > -1e-9 * np.abs(latent).max()
+    fit = fit_law(octaves, values(np.arange(200), np.zeros(200), np.random.default_rng(1).random(200)))
+    assert np.isfinite(fit.mean(everybody)).all()
