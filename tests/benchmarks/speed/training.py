@@ -13,14 +13,16 @@ from torch import Tensor, nn
 
 from scaler.cost.network_cost import cost
 from scaler.data.dataset import DataSet, Part, PartName
+from scaler.networks.build import Network
 from scaler.networks.registry import base
 from scaler.networks.scale import small
 from scaler.networks.spec import NetworkSpec
 from scaler.search.candidates.proxy_base import bases
 from scaler.search.space import read_space
 from scaler.training.device import Device
+from scaler.training.optimiser import is_matrix, optimiser
 from scaler.training.recipe import PASSES, Recipe, TrainingSeeds
-from scaler.training.trainer import Training
+from scaler.training.trainer import Training, fresh
 from tests.benchmarks.speed.plain_baseline import plain_network, plain_training
 from tests.benchmarks.speed.ratio import Row, Timed, elsewhere, ratio, timed
 
@@ -55,7 +57,7 @@ CASES = (
 
 
 def rows() -> Iterator[Row]:
-    """A row per network against a plain loop, and one against the nearer of the core's limits."""
+    """A row per network against a plain loop, one against the nearer of the core's limits, one for Muon."""
     torch.set_num_threads(1)
     rate, copied = matrix_rate(), copy_rate()
     for case in CASES:
@@ -64,6 +66,10 @@ def rows() -> Iterator[Row]:
         images = BATCH * case.steps / found.seconds
         yield found.row(GROUP, case.name, "plain loop, one thread", images, "images/s/core")
         yield _against_limits(case.spec, images, rate, copied, case.name)
+    for case in CASES:
+        found = ratio(timed(_muon(case)), timed(_torchs_muon(case)))
+        name = f"{case.name}: a step of Muon"
+        yield found.row(GROUP, name, "torch.optim.Muon, matrices alone", 1000 * found.seconds, "ms")
 
 
 def _against_limits(spec: NetworkSpec, images: float, rate: float, copied: float, name: str) -> Row:
@@ -106,6 +112,28 @@ def _scaler(case: Case) -> Callable[[], None]:
     torch.set_num_threads(1)
     data = made_up(case.spec, BATCH * case.steps)
     return Training(case.spec, RECIPE, data, TrainingSeeds(0, 0), Device()).epoch
+
+
+def _with_gradients(case: Case) -> Network:
+    network = fresh(case.spec, 0)
+    for parameter in network.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    return network
+
+
+def _muon(case: Case) -> Callable[[], None]:
+    network = _with_gradients(case)
+    return optimiser(network, replace(RECIPE, optimiser="muon", learning_rate=0.03)).step
+
+
+def _torchs_muon(case: Case) -> Callable[[], object]:
+    """It takes matrices; filters are laid out as such for it."""
+    matrices = []
+    for parameter in filter(is_matrix, _with_gradients(case).parameters()):
+        assert parameter.grad is not None
+        matrices.append(nn.Parameter(parameter.detach().flatten(1)))
+        matrices[-1].grad = parameter.grad.flatten(1)
+    return torch.optim.Muon(matrices, lr=0.03, momentum=0.6).step
 
 
 def bytes_moved(spec: NetworkSpec) -> float:
