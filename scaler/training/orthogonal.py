@@ -27,7 +27,8 @@ def orthogonal(stacks: Sequence[Tensor]) -> list[Tensor]:
 
     Those of zeros stay as they are. A step multiplies ``X`` with a polynomial in ``X X'``. So that square
     alone takes the steps, and ``X`` is multiplied once, with the product of all polynomials: half the work
-    for matrices six times as long as high.
+    for matrices six times as long as high. That takes single precision: with bfloat16's products the squares
+    of small singular values are rounding, turn negative and grow.
     """
     flat = [stack if stack.shape[1] <= stack.shape[2] else stack.mT for stack in stacks]
     together: dict[int, list[int]] = {}
