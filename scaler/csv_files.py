@@ -6,13 +6,15 @@ here, so that whoever reads it need not.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from itertools import accumulate
+from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scaler.errors import UserError
 from scaler.files import read_text
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Range:
-    """What a column's numbers may be; always finite.
+    """What numbers, such as those of a column, may be; always finite.
 
     Attributes:
         least, most: bounds, themselves allowed.
@@ -33,6 +35,10 @@ class Range:
     least: float = float("-inf")
     most: float = float("inf")
     whole: bool = False
+
+    def __contains__(self, value: Any) -> bool:
+        number = isinstance(value, Integral if self.whole else Real) and math.isfinite(value)
+        return number and bool(self.least <= value <= self.most)
 
     def __str__(self) -> str:
         kind = "a whole number" if self.whole else "a finite number"

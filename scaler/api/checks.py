@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scaler.csv_files import Range
 from scaler.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,12 +17,27 @@ if TYPE_CHECKING:
 _PATIENCE = 10
 #: Bytes of a file's name; the study has files beside it, whose names are a little longer.
 _LONGEST_FILE = 200
-#: Processes of one machine.
-MOST_WORKERS = 512
-#: Repetitions of one training.
-MOST_SEEDS = 10_000
-#: Seeds are numbers that every library takes.
-LARGEST_SEED = 2**63 - 1
+#: Pixels of the largest images that a network is counted on.
+MOST_PIXELS = 8192
+#: Of coefficients of one's own; beyond them nothing grows that anybody would train.
+_COEFFICIENT = Range(0.1, 10.0)
+#: What numbers may be, by option.
+RANGES = {
+    "seed": Range(0, 2**63 - 1, whole=True),  # that every library takes
+    "seeds": Range(1, 10_000, whole=True),
+    "workers": Range(1, 512, whole=True),  # of one machine
+    "se": Range(1),
+    "alpha": _COEFFICIENT,
+    "beta": _COEFFICIENT,
+    "gamma": _COEFFICIENT,
+    "depth": Range(most=100),
+    "width": Range(most=100),
+    "resolution": Range(most=MOST_PIXELS),
+    "phi": Range(-20, 20),
+    "small": Range(1, MOST_PIXELS, whole=True),
+    "classes": Range(1, 1_000_000, whole=True),
+    "batch": Range(1, 16_384, whole=True),
+}
 
 
 def check(
@@ -54,24 +70,20 @@ def check(
         _check_folder("SCALER_CACHE", directory())
 
 
-def check_numbers(*, seed: int, seeds: int | None, workers: int | None, se: float | None = None) -> None:
-    """Refuse numbers that mean nothing.
+def check_numbers(**given: float | None) -> None:
+    """Refuse numbers that mean nothing, by the names of their options.
 
     Raises:
         UserError: a number is outside its range.
     """
-    known: tuple[tuple[str, float | None, float, float], ...] = (
-        ("--seed", seed, 0, LARGEST_SEED),
-        ("--seeds", seeds, 1, MOST_SEEDS),
-        ("--workers", workers, 1, MOST_WORKERS),
-        ("--se", se, 1, math.inf),
-    )
-    for option, value, low, high in known:
-        if value is None:
+    for name, value in given.items():
+        allowed = RANGES[name]
+        if value is None or value in allowed:
             continue
-        if not (low <= value <= high and math.isfinite(value)):
-            upper = f" and at most {high:g}" if math.isfinite(high) else ""
-            raise UserError(f"{option} {value} must be at least {low:g}{upper}")
+        bounds = (("at least", allowed.least), ("at most", allowed.most))
+        told = " and ".join(f"{side} {bound:g}" for side, bound in bounds if math.isfinite(bound))
+        kind = "whole" if allowed.whole else "finite"
+        raise UserError(f"--{name.replace('_', '-')} {value} must be {told}, and {kind}")
 
 
 def _check_folder(name: str, folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -81,7 +82,7 @@ def count(amount: Amount) -> float | None:
 
 def listed(values: str | float | Sequence[str | float]) -> str:
     """Values as the command line takes them, with commas between; one of a sequence stays one."""
-    if isinstance(values, str | int | float):
+    if isinstance(values, str | int | float | Real):
         return str(values)
     texts = [str(value) for value in values]
     return ",".join([*texts, *texts[-1:]])

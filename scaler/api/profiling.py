@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scaler.scaling.rounding import Rounding
 
 #: A resolution of this or more is pixels, one below it a multiplier.
-FEWEST_PIXELS, MOST_PIXELS = 8, 8192
+FEWEST_PIXELS = 8
 _MEMORY_BATCH, _LATENCY_BATCH = 32, 1
 
 
@@ -124,6 +124,8 @@ def profile(
     from scaler.networks.scale import small as small_of
     from scaler.report.answers.profile import profile_lines, weights_line
 
+    checks.check_numbers(depth=depth, width=width, resolution=resolution, phi=phi)
+    checks.check_numbers(small=small, se=se, classes=classes, batch=batch)
     if batch is not None and not (memory or latency):
         raise UserError(f"--batch {batch} is of --memory or --latency: give one of them, or leave it out")
     if memory or latency:
@@ -177,12 +179,12 @@ def _rule(name: str, base: NetworkSpec) -> Rounding:
 
 def _pixels(resolution: float | None, phi: float | None, small: int | None) -> int | None:
     """The resolution in pixels, if that is what was given."""
-    if resolution is None or not resolution >= FEWEST_PIXELS:
+    if resolution is None or resolution < FEWEST_PIXELS:
         return None
-    if resolution != int(resolution) or resolution > MOST_PIXELS:
+    if resolution != int(resolution):
         raise UserError(
-            f"--resolution {resolution:g} must be whole pixels up to {MOST_PIXELS}, or a multiplier below "
-            f"{FEWEST_PIXELS}"
+            f"--resolution {resolution:g} must be whole pixels up to {checks.MOST_PIXELS}, or a multiplier "
+            f"below {FEWEST_PIXELS}"
         )
     if phi is not None:
         raise UserError(

@@ -127,9 +127,8 @@ def _own(alpha: float | None, beta: float | None, gamma: float | None) -> Coeffi
     given = (alpha, beta, gamma)
     if all(value is None for value in given):
         return None
-    found = Coefficients(*(1.0 if value is None else value for value in given))
-    _ = found.multipliers  # which says what is wrong with them
-    return found
+    checks.check_numbers(alpha=alpha, beta=beta, gamma=gamma)
+    return Coefficients(*(1.0 if value is None else value for value in given))
 
 
 def _planned(

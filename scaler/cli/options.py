@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from scaler.api.checks import LARGEST_SEED, MOST_SEEDS, MOST_WORKERS
+from scaler.api.checks import RANGES
 from scaler.errors import UserError
 from scaler.scaling.budget import parse_seconds
 
@@ -38,6 +38,13 @@ def finite(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is no finite number")
     return value
+
+
+def bounds(name: str) -> dict[str, Any]:
+    """The least and the most of an option, as typer takes them."""
+    allowed = RANGES[name]
+    found = {"min": allowed.least, "max": allowed.most}
+    return {side: bound for side, bound in found.items() if math.isfinite(bound)}
 
 
 def refuse(context: typer.Context, why: str, *names: str) -> None:
@@ -152,11 +159,11 @@ Name = Annotated[
 ]
 Seed = Annotated[
     int,
-    typer.Option("--seed", metavar="N", min=0, max=LARGEST_SEED, help="What all randomness derives from."),
+    typer.Option("--seed", metavar="N", **bounds("seed"), help="What all randomness derives from."),
 ]
 Seeds = Annotated[
     int | None,
-    typer.Option("--seeds", metavar="N", min=1, max=MOST_SEEDS, help="Repetitions with different seeds."),
+    typer.Option("--seeds", metavar="N", **bounds("seeds"), help="Repetitions with different seeds."),
 ]
 Device = Annotated[
     str,
@@ -173,8 +180,7 @@ Workers = Annotated[
     typer.Option(
         "--workers",
         metavar="N",
-        min=1,
-        max=MOST_WORKERS,
+        **bounds("workers"),
         help="Trainings at the same time; default: one per core, or one per GPU.",
         rich_help_panel=_MACHINE,
     ),

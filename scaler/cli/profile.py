@@ -37,16 +37,22 @@ def profile(
         ),
     ],
     depth: Annotated[
-        float | None, typer.Option(metavar="X", max=100, callback=options.finite, help="Depth multiplier.")
+        float | None,
+        typer.Option(
+            metavar="X", **options.bounds("depth"), callback=options.finite, help="Depth multiplier."
+        ),
     ] = None,
     width: Annotated[
-        float | None, typer.Option(metavar="X", max=100, callback=options.finite, help="Width multiplier.")
+        float | None,
+        typer.Option(
+            metavar="X", **options.bounds("width"), callback=options.finite, help="Width multiplier."
+        ),
     ] = None,
     resolution: Annotated[
         float | None,
         typer.Option(
             metavar="X|PIXELS",
-            max=profiling.MOST_PIXELS,
+            **options.bounds("resolution"),
             callback=options.finite,
             help="Resolution: a multiplier below 8, pixels from 8 on (1.5, 336).",
         ),
@@ -55,8 +61,7 @@ def profile(
         float | None,
         typer.Option(
             metavar="PHI",
-            min=-20,
-            max=20,
+            **options.bounds("phi"),
             callback=options.finite,
             help="Raise the multipliers to this power; without any given, the published 1.2, 1.1, 1.15.",
         ),
@@ -66,8 +71,7 @@ def profile(
         typer.Option(
             "--small",
             metavar="PIXELS",
-            min=1,
-            max=profiling.MOST_PIXELS,
+            **options.bounds("small"),
             help="The small-image variant: early strides dropped until the last map is 4x4 or more.",
         ),
     ] = None,
@@ -78,7 +82,9 @@ def profile(
     ] = RoundingRule.search,
     classes: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, max=1_000_000, help="Number of classes; default: the base's."),
+        typer.Option(
+            metavar="N", **options.bounds("classes"), help="Number of classes; default: the base's."
+        ),
     ] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Also the cost of every block.")] = False,
     memory: Annotated[
@@ -90,7 +96,9 @@ def profile(
     batch: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, max=16_384, help="Images at once; default: 32 for --memory, 1 for --latency."
+            metavar="N",
+            **options.bounds("batch"),
+            help="Images at once; default: 32 for --memory, 1 for --latency.",
         ),
     ] = None,
     weights: Annotated[

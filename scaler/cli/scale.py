@@ -14,8 +14,6 @@ from scaler.cli import options
 from scaler.errors import UserError
 from scaler.report.console import Output
 
-#: Coefficients of one's own; beyond them nothing grows that anybody would train.
-_LEAST, _MOST = 0.1, 10.0
 #: What has a meaning beside a prediction.
 _OF_PREDICTIONS = ("predict", "for_accuracy", "results", "name", "json", "quiet")
 
@@ -52,19 +50,18 @@ def scale(
         float | None,
         typer.Option(
             metavar="X",
-            min=_LEAST,
-            max=_MOST,
+            **options.bounds("alpha"),
             callback=options.finite,
             help="Depth at phi = 1, of your own; those not given stay 1.",
         ),
     ] = None,
     beta: Annotated[
         float | None,
-        typer.Option(metavar="X", min=_LEAST, max=_MOST, callback=options.finite, help="... width."),
+        typer.Option(metavar="X", **options.bounds("beta"), callback=options.finite, help="... width."),
     ] = None,
     gamma: Annotated[
         float | None,
-        typer.Option(metavar="X", min=_LEAST, max=_MOST, callback=options.finite, help="... resolution."),
+        typer.Option(metavar="X", **options.bounds("gamma"), callback=options.finite, help="... resolution."),
     ] = None,
     base: options.Base = None,
     space: Annotated[

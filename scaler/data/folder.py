@@ -237,10 +237,10 @@ def _extensions() -> frozenset[str]:
     return frozenset(ending for ending, name in Image.registered_extensions().items() if name in known)
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts ``class2`` before ``class10``."""
+def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Sorts ``class2`` before ``class10``; of ``1`` and ``01``, which count alike, the text decides."""
     parts = re.split(r"(\d+)", name)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], name
 
 
 def _examined(

@@ -75,7 +75,7 @@ class ProxyTraining:
 
         # Sums in another order differ in the last bits: one thread, whatever the number of workers.
         torch.set_num_threads(1)
-        data = self._data()
+        data = _load(self.request, self.fingerprint)
         network, stops = self.networks[spec.candidate], self.rungs[: spec.rung + 1]
         where = joined(seat, self.device) if seat else nullcontext((ALONE, resolve(self.device)))
         with where as (group, device):
@@ -102,15 +102,6 @@ class ProxyTraining:
         """The same with its checkpoints in another folder."""
         return replace(self, checkpoints=folder)
 
-    def _data(self) -> DataSet:
-        data = _load(self.request)
-        if data.fingerprint != self.fingerprint:
-            raise UserError(
-                f"{socket.gethostname()} has other data for '{self.request.name}' than the run "
-                f"(fingerprint {data.fingerprint[:12]}, not {self.fingerprint[:12]}): copy the run's there."
-            )
-        return data
-
     def _tested(self, spec: TrialSpec, data: DataSet, last: Evaluation) -> Evaluation:
         from scaler.training.device import resolve
         from scaler.training.evaluation import evaluate
@@ -131,5 +122,12 @@ def seeds_of(run: int, spec: TrialSpec) -> TrainingSeeds:
 
 
 @lru_cache(maxsize=2)
-def _load(request: DataRequest) -> DataSet:
-    return request.load()
+def _load(request: DataRequest, fingerprint: str) -> DataSet:
+    """The data of a run; another run of the same process may find other images in the same place."""
+    data = request.load()
+    if data.fingerprint != fingerprint:
+        raise UserError(
+            f"{socket.gethostname()} has other data for '{request.name}' than the run "
+            f"(fingerprint {data.fingerprint[:12]}, not {fingerprint[:12]}): copy the run's there."
+        )
+    return data

@@ -16,7 +16,7 @@ from scaler.data.dataset import DataSet
 from scaler.errors import UserError
 from scaler.execution.protocol import Observation, TrialSpec
 from scaler.execution.proxy_training import ProxyTraining
-from scaler.growth.formats import FORMATS, Exported
+from scaler.growth.formats import EXPORTED, FORMATS, Exported
 from scaler.growth.package import Preprocessing, load_weights, save_weights
 from scaler.growth.policies import COMPOUND, OWN, PUBLISHED_NAME
 from scaler.growth.scale_up import ScaleUp
@@ -211,7 +211,8 @@ def _chosen(folder: Path) -> str:
 def _spec(folder: Path, name: str) -> NetworkSpec:
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        there = sorted(file.stem for file in folder.glob("*.yaml") if not file.stem.endswith("-proxy"))
+        others = ("-proxy", EXPORTED)
+        there = sorted(file.stem for file in folder.glob("*.yaml") if not file.stem.endswith(others))
         listed = ", ".join(there) or "no network"
         raise UserError(f"{folder.parent} holds no network {name}; it holds {listed}")
     return read(path)

@@ -127,12 +127,14 @@ def to_script(network: Network, preprocessing: Preprocessing, file: Path) -> Exp
     return Exported(file, None, f"python {file.name} --data FOLDER  # FOLDER/train/CLASS/*.jpg, val/")
 
 
+#: Of specs beside those of a run, which have the base's classes.
+EXPORTED = "-exported"
 #: By the name that ``--to`` gives them: how they are written, and the ending of their files.
 FORMATS: dict[str, tuple[Callable[[Network, Preprocessing, Path], Exported], str]] = {
     "onnx": (to_onnx, ".onnx"),
     "pt2": (to_pt2, ".pt2"),
     "safetensors": (to_safetensors, ".safetensors"),
-    "spec": (to_spec, ".yaml"),
+    "spec": (to_spec, f"{EXPORTED}.yaml"),
     "script": (to_script, ".py"),
 }
 

@@ -111,9 +111,9 @@ def lower_head(shape: Shape, head: Head, style: Style, classes: int) -> Seq:
     """What follows the stages: from maps of ``shape`` to scores."""
     channels = head.width or shape[0]
     layers: dict[str, Layer | None] = {
-        "conv": unit(shape[0], head.width, 1, style) if head.width else None,
         "norm": norm(shape[0], style) if head.norm else None,
         "act": Act(style.activation) if head.norm else None,
+        "conv": unit(shape[0], head.width, 1, style) if head.width else None,
         "pool": GlobalPool(head.pool),
         "flatten": Flatten(),
     }

@@ -130,8 +130,8 @@ def _(spec: PythonNetwork, resolution: int) -> PythonNetwork:
 
 @identity.register
 def _(spec: PythonNetwork) -> Hashable:
-    """Names and shapes of all parameters, and the resolution."""
-    return spec.target, spec.resolution, spec.classes, _parameter_shapes(spec)
+    """The code, names and shapes of all parameters, and the resolution."""
+    return spec.target, spec.source, spec.resolution, spec.classes, _parameter_shapes(spec)
 
 
 @lru_cache(maxsize=4096)
@@ -259,14 +259,34 @@ def _function(target: str, source: str) -> Callable[..., Any]:
 
 
 def _source(target: str) -> str:
-    """Fingerprint of the file, or of the module, that the function stands in; none of compiled code."""
+    """Fingerprint of the file, or of the module, that the function stands in; none of compiled code.
+
+    Raises:
+        UserError: the module was edited after it was imported, so that what runs is other code.
+    """
     place, _, _ = target.rpartition(":")
     if place.endswith(".py"):
         return _fingerprint(read_text(Path(place)))
+    found = _module_source(place)
+    if found != _first_source(place):
+        raise UserError(
+            f"the module {place} was edited after it was imported: start Python anew, or write "
+            "FILE.py:function"
+        )
+    return found
+
+
+def _module_source(place: str) -> str:
     try:
         return _fingerprint(inspect.getsource(_named_module(place)))
     except (OSError, TypeError):
         return ""
+
+
+@lru_cache(maxsize=1024)
+def _first_source(place: str) -> str:
+    """What it was when it was looked at first; a process keeps the module that it has imported."""
+    return _module_source(place)
 
 
 def _fingerprint(code: str) -> str:

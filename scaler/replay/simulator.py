@@ -196,7 +196,7 @@ def _curves(
     diverged = np.isnan(mean[1]).any(axis=1)
     mean[0, diverged] = 0.0
     stable = ~diverged
-    seeds = max(round(float(recorded[stable].sum(axis=1).mean())), 1)
+    seeds = max(round(float(recorded[stable].sum(axis=1).mean())), 1) if stable.any() else 1
     trend = np.ones((len(mean[0]), 1)) if octaves is None else np.insert(octaves, 0, 1.0, axis=1)
     return Curves(stable, mean, *_seed_error_of_means(mean[0, stable], trend[stable], noise, seeds, rungs))
 

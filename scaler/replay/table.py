@@ -322,6 +322,8 @@ def _larger(candidates: _Grid, larger: _Grid | None, budget: float) -> Larger | 
     if larger is None:
         return None
     places = {name: i for i, name in enumerate(larger.rows["network"])}
+    if not places.keys() & set(candidates.rows["network"]):  # of other candidates alone
+        return None
     accuracy = np.full((len(candidates.rows), *larger.accuracy.shape[1:]), np.nan)
     for c, name in enumerate(candidates.rows["network"]):
         if name in places:

@@ -20,7 +20,8 @@ def fit_time(
     """The space that takes a wanted time.
 
     Fewer trainings cost least: every one tells a little less than the one before. Then fewer images, down to
-    where networks would learn too little; then seeds and epochs. More time goes the same way.
+    where networks would learn too little; then seeds, where all of them are trained, and epochs. More time
+    goes the same way.
 
     Args:
         space: what was planned.
@@ -31,11 +32,19 @@ def fit_time(
     """
     space, share = _fewer_trainings(space, wanted / seconds, candidates)
     least = max(FEWEST_IMAGES, FEWEST_OF_A_CLASS * classes)
-    return fit_images(space, 1.0, available=available, wanted=share, least=least)
+    # A part of exhaustive search's FLOPs is of all seeds: with fewer of them it would be fewer trainings.
+    seeds = space.seeds if "@" in space.strategy else 1
+    return fit_images(space, 1.0, available=available, wanted=share, least=least, least_seeds=seeds)
 
 
 def fit_images(
-    space: Space, seconds: float, *, available: int, wanted: float, least: int = FEWEST_IMAGES
+    space: Space,
+    seconds: float,
+    *,
+    available: int,
+    wanted: float,
+    least: int = FEWEST_IMAGES,
+    least_seeds: int = 1,
 ) -> Space:
     """The space with as many images as a time allows, at least ``least``; then fewer seeds and epochs."""
     share = wanted / seconds
@@ -45,7 +54,7 @@ def fit_images(
     if images >= least:
         return space.override(recipe=_recipe(space, images))
     left = images / least
-    seeds = max(1, int(space.seeds * left))
+    seeds = max(least_seeds, int(space.seeds * left))
     kept = max(1, round(len(space.rungs) * min(1.0, left * space.seeds / seeds)))
     rungs = space.rungs[:kept]
     return space.override(recipe={**_recipe(space, least), "epochs": rungs[-1]}, seeds=seeds, rungs=rungs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -19,7 +21,7 @@ EVALUATION_BATCH = {"cpu": 256, "cuda": 2048}
 #: Seed of its subset: the same images for all trainings.
 EVALUATION_SUBSET = 0
 
-#: Training images on which the norms' means and variances are measured before an evaluation, in batches.
+#: Training images on which the norms' means and variances are measured before an evaluation; of a batch.
 STATISTICS_IMAGES, STATISTICS_BATCH = 1024, 256
 
 
@@ -49,9 +51,11 @@ def judged(
 
 
 def measured(part: Part, images: int, normalise: Normalisation, device: Device) -> Batches:
-    """The training images on which norms are measured; no more than a training sees."""
+    """The training images on which norms are measured, in equal batches; no more than a training sees."""
     rows = subset(part.labels, min(STATISTICS_IMAGES, images), EVALUATION_SUBSET)
-    return Batches(part, STATISTICS_BATCH, normalise, device.torch, rows)
+    # All batches count alike: the statistics of a last one of few images would be half of the average.
+    batches = math.ceil(len(rows) / STATISTICS_BATCH)
+    return Batches(part, math.ceil(len(rows) / batches), normalise, device.torch, rows)
 
 
 def measure_statistics(network: nn.Module, batches: Batches, device: Device) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from collections.abc import Callable
 from html import unescape
 from inspect import Parameter, signature
 from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -172,12 +175,22 @@ def test_a_profile_is_the_networks_own_count() -> None:
         (lambda: scaler.search(base="effnet-b9", quiet=True), "did you mean effnet-b"),
         (lambda: scaler.search(seed=-1), "^seed=-1 must be at least 0"),
         (lambda: scaler.search(workers=0), "^workers=0 must be"),
+        (lambda: scaler.search(workers=cast(Any, 1.5)), "^workers=1.5 must be .* whole"),
         (lambda: scaler.search(se_skip_last_stage=True), "^se_skip_last_stage needs se, e.g. se=16"),
         (lambda: scaler.search(time_budget="soon"), "^time_budget: cannot read 'soon'"),
         (lambda: scaler.search(engine="steam"), "^engine='steam' is no engine"),
         (lambda: scaler.search(max_params=-3), "cannot read the number"),
         (lambda: scaler.scale(path="winding"), "^path='winding' is no path"),
         (lambda: scaler.scale(phi=99), "^phi=99 is beyond"),
+        (lambda: scaler.scale(phi=cast(Any, np.int64(99))), "^phi=99 is beyond"),
+        (lambda: scaler.scale(alpha=1e300), "^alpha=.* must be at least 0.1 and at most 10"),
+        (lambda: scaler.profile("resnet-20", phi=1e6), "^phi=1000000.0 must be at least -20"),
+        (lambda: scaler.profile("resnet-20", depth=1e308), "^depth=1e.* must be at most 100"),
+        (lambda: scaler.profile("resnet-20", width=math.nan), "^width nan must be at most 100, and finite"),
+        (lambda: scaler.profile("resnet-20", resolution=math.inf), "^resolution inf must be at most 8192"),
+        (lambda: scaler.profile("resnet-20", classes=0), "^classes=0 must be at least 1"),
+        (lambda: scaler.profile("resnet-20", small=cast(Any, 8.5)), "^small=8.5 must be .* whole"),
+        (lambda: scaler.profile("resnet-20", memory=True, batch=0), "^batch=0 must be at least 1"),
         (lambda: scaler.profile("resnet-20", batch=4), "^batch=4 is of memory or latency"),
         (lambda: scaler.read("nothing", results="nowhere"), "there is no run 'nothing'"),
     ],

@@ -5,6 +5,7 @@ import os
 import shutil
 import struct
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,17 @@ def test_the_split_follows_the_seed_of_the_data(folder: MakeFolder) -> None:
 def test_classes_are_in_natural_order(folder: MakeFolder) -> None:
     root = folder({f"train/class{number}": 3 for number in (10, 2, 1)})
     assert open_set(root).classes == ("class1", "class2", "class10")
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_classes_do_not_depend_on_how_the_system_lists_them(
+    folder: MakeFolder, monkeypatch: pytest.MonkeyPatch, backwards: bool
+) -> None:
+    root = folder({f"train/{name}": 3 for name in ("1", "01", "2")})
+    with os.scandir(root / "train") as listing:
+        entries = sorted(listing, key=lambda entry: entry.name, reverse=backwards)
+    monkeypatch.setattr(os, "scandir", lambda _: nullcontext(entries))
+    assert folders._classes(root / "train") == ("01", "1", "2")
 
 
 def test_the_fingerprint_survives_copying_and_sees_a_changed_image(

@@ -3,7 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from scaler.data.request import DataRequest
 from scaler.errors import UserError
@@ -30,6 +32,22 @@ def test_other_data_than_the_runs_are_refused(tmp_path: Path) -> None:
     ):
         other(TrialSpec(0, 0, 0))
     assert not list(tmp_path.iterdir())
+
+
+def test_images_that_changed_since_another_run_are_seen(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    request, found = DataRequest(f"folder:{tmp_path / 'photos'}", None, 8), []
+    for count in (6, 7):
+        for name in ("a", "b"):
+            file = tmp_path / "photos" / "train" / name / f"{count}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            for index in range(count):
+                pixels = noise.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(file.with_stem(f"{count}-{index}"))
+        work = replace(training(tmp_path / str(count)), request=request)
+        work = replace(work, recipe=Recipe(epochs=1), fingerprint=request.load().fingerprint)
+        found.append(work(TrialSpec(0, 0, 0))[-1].images)
+    assert found == [8, 16]  # of 12 and 26, less a fifth of each class for the test, and of the rest
 
 
 def test_epochs_are_told_once_their_checkpoint_is_there(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import json
 import logging
 import runpy
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ from PIL import ExifTags, Image
 
 import scaler
 from scaler.errors import UserError
+from scaler.growth.export import export
 from scaler.growth.formats import FORMATS, Exported, to_safetensors, to_script
 from scaler.growth.package import Packaged, Preprocessing, load_weights
 from scaler.networks.build import Network, build
 from scaler.networks.registry import base
 from scaler.networks.scale import scale, small
+from scaler.networks.spec_files import read, text_of
+from scaler.runs import Run
 from scaler.scaling.multipliers import PUBLISHED
 from scaler.scaling.rounding import Rounding
 
@@ -195,6 +198,17 @@ def test_what_the_exporter_misses_is_not_told(tmp_path: Path, caplog: pytest.Log
     FORMATS["onnx"][0](a_network(SMALL, pixels=8), LABELS, tmp_path / "n.onnx")
     assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
     assert logging.getLogger("torch.onnx._internal.exporter._registration").level == logging.NOTSET
+
+
+def test_the_networks_of_a_run_stay_what_they_are(tmp_path: Path) -> None:
+    run, spec = Run(tmp_path, "scale", {}), base(SMALL)
+    own = run.write_text("networks/published-phi-1.yaml", text_of(spec))
+    run.write_json("networks/preprocessing.json", asdict(LABELS))
+    exported = export(run, 1, "spec")
+    assert read(exported.file) == spec.with_classes(3)
+    assert read(own) == spec != spec.with_classes(3)
+    with pytest.raises(UserError, match=r"it holds published-phi-1$"):
+        export(run, 7, "spec")
 
 
 @pytest.mark.parametrize("form", sorted(FORMATS))

@@ -47,7 +47,7 @@ def work() -> Workload:
 
 @pytest.fixture
 def clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(request: DataRequest) -> DataSet:
+    def load(request: DataRequest, fingerprint: str) -> DataSet:
         return poisoned(request.load())
 
     monkeypatch.setattr(proxy_training, "_load", load)

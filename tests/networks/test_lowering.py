@@ -1,10 +1,19 @@
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
 
+import pytest
+import torch
+
+from scaler.cost.closed_form import closed_form
+from scaler.cost.counting import count
 from scaler.errors import UserError
+from scaler.networks.build import build
 from scaler.networks.lowering import LARGEST_SOUGHT, lower, smallest_resolution
+from scaler.networks.scale import scale
 from scaler.networks.spec import Head, NetworkSpec, Stage
+from scaler.scaling.multipliers import Multipliers
+from scaler.scaling.rounding import Rounding
 
 
 def network(*strides: int, resolution: int = 8) -> NetworkSpec:
@@ -39,3 +48,18 @@ def test_a_smallest_resolution_above_those_sought_is_not_made_up(
 ) -> None:
     with pytest.raises(UserError, match=f"images of {resolution} px: .*; it takes none of up to 4096 px"):
         lower(network(*strides, resolution=resolution))
+
+
+def test_a_head_may_have_a_norm_and_a_convolution() -> None:
+    spec = replace(network(1), head=Head(width=6, norm=True))
+    assert build(spec).eval()(torch.zeros(2, 3, 8, 8)).shape == (2, 2)
+    # Norms of 4 channels and of 6, a convolution between them, and the last layer.
+    assert closed_form(spec).params - closed_form(replace(spec, head=Head())).params == 8 + 24 + 12 + 4
+    assert count(spec) == closed_form(spec)
+
+
+def test_an_inverted_residual_that_narrows_can_be_thin() -> None:
+    spec = replace(network(), stages=(Stage("plain", 1, 8), Stage("mbconv", 1, 8, expand=0.5)))
+    thin = scale(spec, Multipliers(width=0.125), Rounding(divisor=1))
+    assert thin.widths == (1, 1)
+    assert count(thin) == closed_form(thin)

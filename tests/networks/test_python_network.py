@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from scaler.cost.counting import count_module
+from scaler.cost.counting import count_by_blocks, count_module
 from scaler.cost.memory import memory
 from scaler.cost.network_cost import cost
 from scaler.errors import UserError
@@ -232,6 +232,26 @@ def test_an_edited_file_is_new_code_for_who_comes_then(file: Path, spec: PythonN
     assert sum(p.numel() for p in build(spec).parameters()) == cost(spec).params, (
         "what began goes on with its own"
     )
+
+
+def test_edited_code_has_a_cost_of_its_own(file: Path, spec: PythonNetwork) -> None:
+    before = cost(spec).flops
+    file.write_text(SOURCE.replace("channels, 3, padding=1)", "channels, 3, 2, padding=1)"))
+    edited = base(f"{file}:tiny").with_classes(10)
+    assert cost(edited).params == cost(spec).params
+    assert cost(edited).flops == count_by_blocks(edited).flops < before / 3
+
+
+def test_an_edited_module_is_refused_where_it_is_imported(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = file.rename(file.with_name("nets_to_edit.py"))
+    monkeypatch.chdir(file.parent)
+    spec = base("nets_to_edit:tiny")
+    module.write_text(SOURCE.replace("8 * width", "16 * width"))
+    for again in (lambda: base("nets_to_edit:tiny"), lambda: build(spec)):
+        with pytest.raises(UserError, match="nets_to_edit was edited after it was imported"):
+            again()
 
 
 def test_its_memory_is_counted_without_holding_it(spec: PythonNetwork) -> None:

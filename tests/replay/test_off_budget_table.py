@@ -1,5 +1,6 @@
 """Tables with networks off the budget and directions further up: files, draws and regret."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -192,6 +193,24 @@ def test_a_training_without_its_last_epoch_is_named(kind: str, path: Path) -> No
 
 
 @pytest.mark.filterwarnings("error")
+def test_all_networks_off_the_budget_may_have_diverged(path: Path) -> None:
+    table = read_table(path)
+    accuracy, loss = table.accuracy.copy(), table.loss.copy()
+    accuracy[len(SHARES) :, :2], loss[len(SHARES) :, :2] = 0.0, np.nan
+    drawn = simulator_of(replace(table, accuracy=accuracy, loss=loss)).draw(0)
+    assert np.isnan(drawn.table.loss[len(SHARES) :]).all()
+    assert np.isfinite(drawn.table.loss[: len(SHARES)]).all()
+    assert np.isfinite(drawn.truth).all()
+
+
+def test_directions_of_other_candidates_say_nothing_of_these(path: Path) -> None:
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(re.sub(r"(,larger,)", r"\1another ", line) for line in lines))
+    table = read_table(path)
+    assert table.larger is None
+    assert np.isnan(simulator_of(table).draw(0).larger).all()
+
+
 def test_a_training_that_diverged_needs_no_further_epochs(tmp_path: Path) -> None:
     whole, short = write(tmp_path / "wide.csv", diverged=(3, 1)), tmp_path / "short.csv"
     lines = whole.read_text().splitlines(keepends=True)

@@ -30,6 +30,13 @@ def test_then_images_and_never_so_few_that_nothing_is_learnt() -> None:
     assert FEWEST_OF_A_CLASS * 20 <= short.recipe.images < QUICK.recipe.images
 
 
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3])
+def test_never_so_few_trainings_that_nothing_is_told(share: float) -> None:
+    short = fitted(QUICK, share, classes=64)
+    assert fraction(short) * 16 * short.seeds == pytest.approx(FEWEST_TRAININGS, rel=0.01)
+    assert short.recipe.images >= FEWEST_OF_A_CLASS * 64
+
+
 def test_more_time_goes_to_trainings_and_then_to_the_images_there_are() -> None:
     assert fraction(fitted(QUICK, 2)) == pytest.approx(2 * fraction(QUICK))
     assert fitted(QUICK, 2).recipe.images == QUICK.recipe.images

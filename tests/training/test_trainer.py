@@ -14,13 +14,13 @@ from torch import nn
 from torch.nn import functional
 
 from scaler.cost.network_cost import cost
-from scaler.data.batches import Batches, normalisation
+from scaler.data.batches import Batches, Normalisation, normalisation
 from scaler.data.dataset import DataSet, Part, PartName
 from scaler.networks.registry import base
 from scaler.networks.spec import NetworkSpec
 from scaler.training import checkpoint as files
 from scaler.training.device import Device
-from scaler.training.evaluation import evaluate, measure_statistics
+from scaler.training.evaluation import evaluate, measure_statistics, measured
 from scaler.training.recipe import Evaluation, Recipe, TrainingSeeds
 from scaler.training.trainer import fresh, prepared, train, trained
 from tests.training.toy import SIZES, data_set, network
@@ -304,6 +304,17 @@ def test_statistics_are_those_of_the_images_given() -> None:
     torch.testing.assert_close(norm.running_var, torch.stack([m.var((0, 2, 3)) for m in maps]).mean(0))
     assert norm.momentum == spec.style.norm_momentum
     assert not any(module.training for module in net.modules() if not isinstance(module, nn.BatchNorm2d))
+
+
+def test_no_image_counts_more_than_others_in_statistics() -> None:
+    images = np.full((257, 2, 2, 3), 100, dtype=np.uint8)
+    images[-1] = 200  # which was half of the average, in a last batch by itself
+    part = Part(images, np.zeros(257, dtype=np.int64))
+    norms = nn.Sequential(nn.BatchNorm2d(3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(3))
+    batches = measured(part, 257, Normalisation((0.0,) * 3, (1.0,) * 3), CPU)
+    measure_statistics(norms, batches, CPU)
+    expected = torch.full((3,), images.mean().item())
+    torch.testing.assert_close(norms.get_submodule("0").running_mean, expected, rtol=1e-4, atol=0)
 
 
 def test_prepared_fits_the_network_to_data_and_recipe() -> None:

@@ -14,7 +14,7 @@ def mbconv(c_in: int, stage: Stage, stride: int, style: Style) -> Layer:
     from the block's input, as in EfficientNet's code; at the others it is as in any residual block, and
     blocks without shortcut have none at ``identity``.
     """
-    inner = int(c_in * stage.expand)
+    inner = max(1, int(c_in * stage.expand))
     inside = stage.se if stage.se and stage.se.position == "standard" else None
     outside = None if inside else stage.se
     hidden = max(1, int(c_in / inside.reduction)) if inside else 0
