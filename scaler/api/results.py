@@ -224,7 +224,7 @@ class Scaling(_OfRun):
         return float(first["flops"] / first["flops_ratio"]) if first["flops_ratio"] > 0 else first["flops"]
 
     @in_python
-    def predict(self, flops: str) -> pd.DataFrame:
+    def predict(self, flops: str | float) -> pd.DataFrame:
         """The accuracy that every policy's law expects at ``10x`` of the base or ``4G``, with its bounds.
 
         Raises:
@@ -234,7 +234,7 @@ class Scaling(_OfRun):
 
         from scaler.report.answers.growth_law import predict
 
-        return pd.DataFrame(predict(self.laws(), flops, self.base_flops))
+        return pd.DataFrame(predict(self.laws(), str(flops), self.base_flops))
 
     @in_python
     def for_accuracy(self, accuracy: str | float) -> pd.DataFrame:

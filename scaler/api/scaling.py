@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scaler.api import checks
 from scaler.api.measuring import measured
-from scaler.api.options import DEFAULT_SPACE, listed, one_blas_thread, settings_of
+from scaler.api.options import DEFAULT_SPACE, Amount, listed, one_blas_thread, settings_of
 from scaler.api.results import Scaling, Search
 from scaler.errors import UserError
 
@@ -28,7 +28,7 @@ _DEFAULT_SEEDS = 2
 def scale(
     *,
     phi: str | float | Sequence[float] = "4",
-    flops: str | None = None,
+    flops: Amount = None,
     search: str | Path | Search | None = None,
     path: str = "powers",
     alpha: float | None = None,
@@ -75,7 +75,7 @@ def scale(
     usual = None if train else SINGLE
     named = compare if compare is None or isinstance(compare, str) else list(compare) or ["none"]
     compared = usual if named is None else parse_compare(listed(named))
-    asked = Asked(parse_phis(listed(phi)), compared, flops)
+    asked = Asked(parse_phis(listed(phi)), compared, None if flops is None else str(flops))
     settings = settings_of(
         data_root=data_root,
         skip_unreadable=skip_unreadable,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def search(
     *,
     base: str | None = None,
-    budget: str | None = None,
+    budget: Amount = None,
     space: str | Path | None = None,
     data: str | None = None,
     data_root: str | Path | None = None,
@@ -69,7 +69,7 @@ def search(
     with output.working("Counting candidates and timing this machine"), one_blas_thread():
         asked = _space(space).override(
             base=base,
-            budget=budget,
+            budget=None if budget is None else str(budget),
             data=data,
             strategy=strategy,
             seeds=seeds,

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+_Point = tuple[float, float, float]
+
 
 @dataclass(frozen=True)
 class Slope:
@@ -25,19 +27,25 @@ def slopes(flops: Sequence[float], accuracy: Sequence[float], stderr: Sequence[f
 
     Networks without an accuracy are passed over, and so is the second of two of equal cost.
     """
-    points = sorted(p for p in zip(flops, accuracy, stderr, strict=True) if not math.isnan(p[1]))
-    return [_slope(a, b) for a, b in pairwise(points) if b[0] > a[0]]
+    return [_slope(a, b) for a, b in pairwise(_points(flops, accuracy, stderr))]
 
 
 def overall_slope(flops: Sequence[float], accuracy: Sequence[float], stderr: Sequence[float]) -> Slope | None:
     """The slope between the cheapest and the dearest network; none if there are not two."""
-    points = sorted(p for p in zip(flops, accuracy, stderr, strict=True) if not math.isnan(p[1]))
-    if len(points) < 2 or points[0][0] == points[-1][0]:
-        return None
-    return _slope(points[0], points[-1])
+    points = _points(flops, accuracy, stderr)
+    return _slope(points[0], points[-1]) if len(points) > 1 else None
 
 
-def _slope(low: tuple[float, float, float], high: tuple[float, float, float]) -> Slope:
+def _points(flops: Sequence[float], accuracy: Sequence[float], stderr: Sequence[float]) -> list[_Point]:
+    """Networks with an accuracy by their cost; the first of those of one cost."""
+    known: dict[float, _Point] = {}
+    for point in zip(flops, accuracy, stderr, strict=True):
+        if not math.isnan(point[1]):
+            known.setdefault(point[0], point)
+    return sorted(known.values())
+
+
+def _slope(low: _Point, high: _Point) -> Slope:
     doublings = math.log2(high[0] / low[0])
     gain = (high[1] - low[1]) / doublings
     return Slope((low[0], high[0]), gain, math.hypot(low[2], high[2]) / doublings)

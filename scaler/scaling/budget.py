@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scaler.errors import UserError
 
 _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
-_PATTERN = re.compile(r"((?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*([xKMGBT]?)", re.IGNORECASE)
+_PATTERN = re.compile(r"((?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*([xKMGBT]?)", re.IGNORECASE | re.ASCII)
 #: More than any network or machine has of anything.
 _LARGEST = 1e24
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

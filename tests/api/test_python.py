@@ -158,6 +158,17 @@ def test_a_dry_run_leaves_nothing_and_says_so(space: Path, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_flops_may_be_a_number(space: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"space": space, "results": tmp_path, "dry_run": True, "quiet": True}
+    start = scaler.profile("resnet-20").costs["number"]["flops"]
+    by_number = scaler.scale(flops=4.0 * start, compare=(), **options)
+    by_text = scaler.scale(flops=f"{4 * start}", compare=(), **options)
+    assert by_number.curve["flops"].max() == pytest.approx(4 * start, rel=0.1)
+    pd.testing.assert_frame_equal(by_number.curve, by_text.curve)
+    planned = scaler.search(budget=2.0 * start, workers=1, **options)
+    assert planned.candidates["flops_ratio"].median() == pytest.approx(2, rel=0.05)
+
+
 def test_a_profile_is_the_networks_own_count() -> None:
     found = scaler.profile("resnet-20", width=2, memory=True)
     own = cost(found.profile.spec)

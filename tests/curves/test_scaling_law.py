@@ -24,6 +24,14 @@ def test_untrained_and_equally_dear_networks_give_no_slope() -> None:
     assert overall_slope([2, 2], [0.1, 0.2], [0.01] * 2) is None
 
 
+def test_of_networks_of_one_cost_the_first_counts() -> None:
+    cost, accuracy, error = [1, 1, 2, 2], [0.6, 0.5, 0.7, 0.8], [0.01] * 4
+    (step,) = slopes(cost, accuracy, error)
+    whole = overall_slope(cost, accuracy, error)
+    assert whole == step
+    assert step.gain == pytest.approx(0.1)
+
+
 def test_an_unknown_error_stays_unknown() -> None:
     whole = overall_slope([1e6, 2e6], [0.6, 0.7], [NAN, 0.01])
     assert whole is not None

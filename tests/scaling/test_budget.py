@@ -26,7 +26,9 @@ def test_absolute_budget_as_a_factor() -> None:
     assert parse_budget("2x").ratio(400e6) == 2
 
 
-@pytest.mark.parametrize("text", ["", "x", "two", "2y", "-2x", "0x", "1e", "1e400", "2x2", "nan"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "two", "2y", "-2x", "0x", "1e", "1e400", "2x2", "nan", "800\u212a", "\u0662x"]
+)
 def test_unreadable_budgets_show_how_to_write_one(text: str) -> None:
     with pytest.raises(UserError, match="such as 2x"):
         parse_budget(text)
