@@ -25,6 +25,7 @@ from scaler.inspect.looks import Look, compare_focus, single_dimension
 from scaler.inspect.objects import Masks
 from scaler.inspect.reuse import DenseBlock
 from scaler.inspect.subjects import Subject
+from scaler.networks.spec import NetworkSpec
 from scaler.report.columns import Column
 from scaler.report.inside import sentences, tables
 from scaler.report.inside.cam_picture import draw_focus, draw_maps
@@ -123,6 +124,7 @@ def cam_view(
     masks: Masks | None = None,
     measured: Sequence[Look] = (),
     measured_masks: Masks | None = None,
+    grown_from: NetworkSpec | None = None,
 ) -> View:
     """Maps side by side, and how much of them lies on the object.
 
@@ -134,6 +136,7 @@ def cam_view(
         masks: objects of these images, if known.
         measured: looks at the images on which the share is measured, with their objects.
         measured_masks: objects of those.
+        grown_from: the base at its own size, where it may not be among the networks.
     """
     shares = {} if masks is None else {one.subject.name: on_object(one.maps, masks) for one in looks}
     classes = data.classes if data and len(data.classes) == looks[0].probabilities.shape[1] else ()
@@ -143,7 +146,8 @@ def cam_view(
     if measured_masks is None:
         return View("cam", _HEADINGS["cam"], figures, shown)
     found = compare_focus(measured, measured_masks)
-    lines = list(sentences.focus_lines(found, single_dimension([one.subject for one in looks], found.chosen)))
+    single = single_dimension([one.subject for one in looks], found.chosen, grown_from)
+    lines = list(sentences.focus_lines(found, single))
     figures["focus"] = draw_focus(found, f"{lines[0]} {trained}")
     shown["focus"] = Shown(tables.focus_frame(found), tables.FOCUS_FORMATS, tables.FOCUS_COLUMNS)
     return View(
