@@ -36,6 +36,7 @@ from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.rounding import Rounding
 from scaler.scaling.shares import Shares, lattice
 from scaler.search.inference.law_summary import Gain, LawSummary, Waypoint, Worth
+from scaler.search.space import read_space
 from tests.search.answers import a_law
 
 POLICIES = ("compound", "depth", "width", "resolution")
@@ -249,6 +250,14 @@ def test_a_caption_says_what_was_trained_not_what_was_asked_for(tmp_path: Path) 
     facts = dict(proxy_facts(run, trained_proxy(run)))
     assert facts["images"] == "1,120 in training, 4 epochs"
     assert facts["made thin to"] == "1.11M FLOPs, depth x 0.89, channels in steps of 1"
+
+
+def test_a_scaling_without_its_base_says_the_depth_of_its_proxies(tmp_path: Path) -> None:
+    space = read_space("smoke").override(base="resnet-20")
+    run = Run(tmp_path, "scale", {"space": space.model_dump(mode="json")})
+    row = {"network": "own-phi-1", "base": "resnet-20", "policy": "own", "phi": 1, "flops": 80_000_000}
+    run.write_csv("curve.csv", curve_frame([row | {"accuracy": 0.5, "seeds": 1}]), {})
+    assert trained_proxy(run).depth == pytest.approx(8 / 9)  # of nine blocks a proxy keeps eight
 
 
 def test_the_longest_names_fit_beside_their_lines() -> None:
