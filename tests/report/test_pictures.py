@@ -29,6 +29,7 @@ from scaler.report.pictures.history_plot import draw_history
 from scaler.report.pictures.stages_plot import draw_stages, stage_flops
 from scaler.report.pictures.style import moved_apart, rendered
 from scaler.report.pictures.triangle_plot import draw_triangle
+from scaler.report.tables import goes
 from scaler.report.trained_proxy import trained_proxy
 from scaler.report.trial_means import at_highest_rung, at_shared_rung, means
 from scaler.runs import Run
@@ -351,6 +352,15 @@ def test_the_curves_title_says_which_way_it_goes(sign: int, goes: str) -> None:
     assert [word for word in words if word.startswith("Accuracy of")] == [
         f"Accuracy of effnet-b0 as it {goes}"
     ]
+
+
+def test_a_curve_of_coefficients_below_one_shrinks() -> None:
+    curve = a_curve()
+    curve["gamma"] = 0.7
+    assert goes(curve) == "shrinks"
+    assert "Accuracy of effnet-b0 as it shrinks" in [w for w, _ in texts(draw_curve(curve, "caption"))]
+    curve["phi"] *= -1
+    assert goes(curve) == "grows"
 
 
 def test_stages_cost_what_the_network_costs() -> None:
