@@ -185,7 +185,7 @@ def excitation(
     phi: _Phi = None,
     policy: _Policy = None,
     images: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Images that the network is shown, evenly of all classes.")
+        int, typer.Option(metavar="N", min=2, help="Images that the network is shown, evenly of all classes.")
     ] = 500,
     show: Annotated[
         str | None,

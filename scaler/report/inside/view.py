@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -216,13 +216,22 @@ def classes_shown(asked: str | None, classes: Sequence[str]) -> dict[str, int]:
         return {
             classes[place * len(classes) // count]: place * len(classes) // count for place in range(count)
         }
-    names = [name.strip() for name in asked.split(",")]
+    names = list(_names(asked.split(","), classes))
     if wrong := [name for name in names if name not in classes]:
         some = ", ".join(classes[:8])
         raise UserError(
             f"the data have no class {wrong[0]!r}; they have {some}{', ...' * (len(classes) > 8)}"
         )
     return {name: classes.index(name) for name in names}
+
+
+def _names(parts: Sequence[str], classes: Sequence[str]) -> Iterator[str]:
+    """The names in a list that was split at its commas, some of which may be within names of classes."""
+    while parts:
+        joined = {end: ",".join(parts[:end]).strip() for end in range(len(parts), 0, -1)}
+        end = next((end for end, name in joined.items() if name in classes), 1)
+        yield joined[end]
+        parts = parts[end:]
 
 
 def dropped_view(subject: Subject, places: Sequence[Place], loss: Loss) -> View:
