@@ -63,5 +63,8 @@ def parse_strategy(text: str) -> Strategy:
             f"from {LEAST_FRACTION:g} to 1, such as racing@0.2"
         )
     if "budget_fraction" not in signature(STRATEGIES.find(name)).parameters:
-        raise UserError(f"{name} decides itself what it spends: write {name} without @{fraction}")
+        raise UserError(
+            f"{name} decides itself what it spends, it has no option budget_fraction: write {name} without "
+            f"@{fraction}"
+        )
     return strategy(name, budget_fraction=float(fraction))
