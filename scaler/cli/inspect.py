@@ -141,7 +141,7 @@ def cam(
             assert sampled is not None
             looks, chosen, own = _disagreed(output, measured, sampled, show, masks)
             chosen = told(chosen, subjects[0].network, known)
-        view = cam_view(looks, chosen, known, _trained(asked), own, measured, masks)
+        view = cam_view(looks, chosen, known, _trained(asked), own, measured, masks, asked.grown_from)
     _print(output, view, asked, _folder(to, asked, results), picture)
 
 
@@ -185,7 +185,7 @@ def excitation(
     phi: _Phi = None,
     policy: _Policy = None,
     images: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Images that the network is shown, evenly of all classes.")
+        int, typer.Option(metavar="N", min=2, help="Images that the network is shown, evenly of all classes.")
     ] = 500,
     show: Annotated[
         str | None,

@@ -51,6 +51,8 @@ def bases(
     from scaler.networks.yaml_spec import schema as network_schema
 
     output = Output(json, quiet)
+    if schema and name is not None:
+        raise UserError(f"--schema is of all networks, so {name} would be ignored: leave one of them out")
     if schema:
         output.text(network_schema(), dumps(network_schema(), indent=2))
         return

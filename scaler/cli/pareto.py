@@ -84,14 +84,12 @@ def pareto(
     from scaler.files import reported, write_bytes
     from scaler.report.pareto.formats import ENDINGS, TABLE_FORMATS
     from scaler.report.pareto.table import pareto_table
-    from scaler.report.run_tables import find_run
+    from scaler.report.run_tables import find_runs
 
     output = Output(json, quiet)
     kind = _format(form, to)
-    if run:
-        chosen = [find_run(results, name) for name in run]
-    else:
-        chosen = [] if published and not _any(results) else [find_run(results, None)]
+    alone = not run and published and not _any(results)
+    chosen = [] if alone else find_runs(results, run or ())
     places = [str(one.path) for one in chosen] + ["published networks"] * published
     output.note(f"Pareto table of {', '.join(places)} on {objectives}")
     table = pareto_table(

@@ -39,9 +39,9 @@ def report(
     Example: scaler report effnet-b0-2x effnet-b0-phi-4
     """
     from scaler.report.page.page import write_page
-    from scaler.report.run_tables import find_run
+    from scaler.report.run_tables import find_runs
 
-    chosen = [find_run(results, name) for name in run] if run else [find_run(results, None)]
+    chosen = find_runs(results, run or ())
     file = write_page(chosen, to)
     Output(json, quiet).result({"runs": [str(one.path) for one in chosen], "file": str(file)}, str(file))
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from scaler.cost.network_cost import cost
 from scaler.errors import UserError
+from scaler.networks.layers import ResolutionTooSmallError
 from scaler.networks.python_network import PythonNetwork
 from scaler.networks.scale import effective, scale
 from scaler.networks.spec import NetworkSpec
@@ -86,13 +87,17 @@ def _points(
     flops = cost(spec).flops
     count, step = (4, 1.4) if isinstance(spec, PythonNetwork) else (24, 1.05)
 
-    def realise(multiplier: float) -> tuple[float, float]:
+    def realise(multiplier: float) -> tuple[float, float] | None:
+        """None of images that are too small for the network."""
         other = scale(spec, Multipliers(**{axis: multiplier}), rounding)
-        return math.log(getattr(effective(other, spec), axis)), math.log(cost(other).flops / flops)
+        try:
+            return math.log(getattr(effective(other, spec), axis)), math.log(cost(other).flops / flops)
+        except ResolutionTooSmallError:
+            return None
 
     direction = 1 if budget > 1 else -1
     end = step**direction
-    while direction * realise(end)[1] < direction * math.log(budget):
+    while (point := realise(end)) and direction * point[1] < direction * math.log(budget):
         end *= step**direction
         if max(end, 1 / end) > _LARGEST:
             # A network shrinks only to one block a stage: what it does until then has to do.
@@ -104,5 +109,5 @@ def _points(
             )
     for index in range(1, count + 1):
         point = realise(end ** (index / count))
-        if direction * point[0] > 0:
+        if point and direction * point[0] > 0:
             yield point

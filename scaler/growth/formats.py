@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import re
+import shlex
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ def to_onnx(network: Network, preprocessing: Preprocessing, file: Path) -> Expor
         difference = _checked(
             module, lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0]), file
         )
-    return Exported(file, difference, _ONNX.substitute(file=file.name, pixels=network.spec.resolution))
+    return Exported(file, difference, _ONNX.substitute(file=_text(file.name), pixels=network.spec.resolution))
 
 
 def to_pt2(network: Network, preprocessing: Preprocessing, file: Path) -> Exported:
@@ -95,7 +96,7 @@ def to_pt2(network: Network, preprocessing: Preprocessing, file: Path) -> Export
         extra = {"labels.json": json.dumps(preprocessing.labels), "spec.yaml": text_of(network.spec)}
         torch.export.save(program, beside, extra_files=extra)
         difference = _checked(module, torch.export.load(beside).module(), file)
-    return Exported(file, difference, _PT2.substitute(file=file.name, pixels=network.spec.resolution))
+    return Exported(file, difference, _PT2.substitute(file=_text(file.name), pixels=network.spec.resolution))
 
 
 def to_safetensors(network: Network, preprocessing: Preprocessing, file: Path) -> Exported:
@@ -109,22 +110,23 @@ def to_safetensors(network: Network, preprocessing: Preprocessing, file: Path) -
     own = None if network.spec.stages else network.spec
     difference = _checked(module, Packaged(*load_weights(file, own)).eval(), file)
     snippet = _OWN_CODE if own else _SAFETENSORS
-    return Exported(file, difference, snippet.substitute(file=file.name))
+    return Exported(file, difference, snippet.substitute(file=_text(file.name)))
 
 
 def to_spec(network: Network, preprocessing: Preprocessing, file: Path) -> Exported:
     """The network as data: a YAML file that every command takes as ``--base``."""
     write_bytes(file, write(network.spec).encode(), _OPTION)
-    return Exported(file, None, _SPEC.substitute(file=file.name))
+    return Exported(file, None, _SPEC.substitute(file=_text(file.name)))
 
 
 def to_script(network: Network, preprocessing: Preprocessing, file: Path) -> Exported:
-    """One readable file that trains the network at its own size on a folder of images."""
+    """One readable file that trains the network on a folder of images."""
     template = Template((Path(__file__).parent / "training_script.txt").read_text(encoding="utf-8"))
     spec = network.spec
-    text = template.substitute(name=spec.name, spec=write(spec).strip(), script=file.name)
+    name = shlex.quote(file.name)
+    text = template.substitute(name=spec.name, pixels=spec.resolution, spec=write(spec).strip(), script=name)
     write_bytes(file, text.encode(), _OPTION)
-    return Exported(file, None, f"python {file.name} --data FOLDER  # FOLDER/train/CLASS/*.jpg, val/")
+    return Exported(file, None, f"python {name} --data FOLDER  # FOLDER/train/CLASS/*.jpg, val/")
 
 
 #: Of specs beside those of a run, which have the base's classes.
@@ -199,20 +201,25 @@ def _checked(module: Packaged, other: Callable[[Tensor], Tensor], file: Path) ->
     return worst
 
 
+def _text(name: str) -> str:
+    """A file's name as Python says it."""
+    return json.dumps(name, ensure_ascii=False)
+
+
 _ONNX = Template("""import json, numpy, onnxruntime
-session = onnxruntime.InferenceSession("$file")
+session = onnxruntime.InferenceSession($file)
 labels = json.loads(session.get_modelmeta().custom_metadata_map["labels"])
 images = numpy.zeros((1, 3, $pixels, $pixels), dtype="float32")  # RGB in [0, 1]
 scores = session.run(None, {"images": images})[0]""")
 
 _PT2 = Template("""import json, torch
 extra = {"labels.json": ""}
-network = torch.export.load("$file", extra_files=extra).module()
+network = torch.export.load($file, extra_files=extra).module()
 labels = json.loads(extra["labels.json"])
 scores = network(torch.zeros(1, 3, $pixels, $pixels))  # RGB in [0, 1]""")
 
 _SAFETENSORS = Template("""import scaler
-network = scaler.load("$file")  # labels, mean and std are in the file's metadata""")
+network = scaler.load($file)  # labels, mean and std are in the file's metadata""")
 
 _OWN_CODE = Template("""# Only its own code makes the network of $file: it is loaded from its run.
 import scaler
@@ -221,4 +228,4 @@ network = scaler.load("RUN", phi=PHI, proxy=True)""")
 _SPEC = Template("""from pathlib import Path
 from scaler.networks.build import build
 from scaler.networks.yaml_spec import read
-network = build(read(Path("$file")))""")
+network = build(read(Path($file)))""")

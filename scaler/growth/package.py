@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from scaler.errors import UserError
-from scaler.files import replacing
+from scaler.files import write_bytes
 from scaler.networks.build import Network, build
 from scaler.networks.spec import NetworkSpec
 from scaler.networks.spec_files import is_call, text_of
@@ -72,9 +72,8 @@ def save_weights(
         "std": json.dumps(preprocessing.std),
     }
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    with replacing(file, option) as beside:
-        beside.touch()  # for what cannot be written safetensors has an error of its own
-        save_file(tensors, beside, metadata)
+    # Its save_file has errors of its own, and leaves a file that no colleague may read.
+    write_bytes(file, save(tensors, metadata), option)
 
 
 def load_weights(file: Path, spec: NetworkSpec | None = None) -> tuple[Network, Preprocessing]:

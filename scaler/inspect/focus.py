@@ -25,7 +25,7 @@ class Share:
 
     Attributes:
         mean: part of the mass in [0, 1], or a difference of two.
-        low, high: interval.
+        low, high: interval; NaN of one image, which says nothing of others.
     """
 
     mean: float
@@ -58,9 +58,11 @@ class Focus:
     def verdict(self) -> Verdict:
         """Whether ``chosen`` focuses more on the objects than every other network.
 
-        ``holds`` if all intervals of its lead lie above zero; ``contradicted`` if one lies below.
+        ``holds`` if all intervals of its lead lie above zero; ``contradicted`` if one lies below. So few
+        images that even a sign test of them all could not tell leave it ``open``, for a bootstrap of few is
+        too narrow.
         """
-        if not self.lead:
+        if not self.lead or 2.0 ** (1 - self.images) > (1 - CONFIDENCE) / len(self.lead):
             return "open"
         if any(lead.high < 0 for lead in self.lead.values()):
             return "contradicted"
@@ -115,8 +117,11 @@ def focus(shares: Mapping[str, NDArray[np.float64]], area: NDArray[np.float64], 
 
 
 def _mean(values: NDArray[np.float64], confidence: float) -> Share:
-    if len(values) < 2 or np.ptp(values) == 0:
+    if len(values) < 2:
         mean = float(values.mean()) if len(values) else float("nan")
+        return Share(mean, float("nan"), float("nan"))
+    if np.ptp(values) == 0:
+        mean = float(values.mean())
         return Share(mean, mean, mean)
     found = bootstrap(
         (values,), np.mean, n_resamples=_RESAMPLES, confidence_level=confidence, method="percentile",

@@ -17,6 +17,7 @@ from scaler.inspect.focus import Focus, focus, on_object
 from scaler.inspect.images import UNKNOWN, Images, probabilities
 from scaler.inspect.subjects import Subject, prepared
 from scaler.networks.scale import effective
+from scaler.networks.spec import NetworkSpec
 
 #: Policies that the article's claim is about; the first that a run has.
 CHOSEN = (COMPOUND, OWN, PUBLISHED_NAME)
@@ -88,11 +89,18 @@ def compare_focus(looks: Sequence[Look], masks: NDArray[np.float32]) -> Focus:
     return focus(shares, masks.mean(axis=(1, 2)).astype(np.float64), chosen)
 
 
-def single_dimension(subjects: Sequence[Subject], chosen: str) -> str:
-    """The only dimension in which ``chosen`` is larger than the base, if it is one; else nothing."""
+def single_dimension(subjects: Sequence[Subject], chosen: str, base: NetworkSpec | None = None) -> str:
+    """The only dimension in which ``chosen`` is larger than the base, if it is one; else nothing.
+
+    Args:
+        subjects: the networks.
+        chosen: name of one.
+        base: at its own size, where it may not be among the subjects.
+    """
     specs = {subject.name: subject.native for subject in subjects}
-    if chosen not in specs or "base" not in specs:
+    start = base or specs.get("base")
+    if chosen not in specs or start is None:
         return ""
-    multipliers = asdict(effective(specs[chosen], specs["base"]))
-    grown = [dimension for dimension, value in multipliers.items() if abs(value - 1) > _GROWN]
+    multipliers = asdict(effective(specs[chosen], start))
+    grown = [dimension for dimension, value in multipliers.items() if value - 1 > _GROWN]
     return grown[0] if len(grown) == 1 else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from scaler.networks.spec import NetworkSpec
 from scaler.networks.spec_files import read
 from scaler.networks.weights import load_weights
 from scaler.runs import Run
+from scaler.search.candidates.proxy_base import native_base
 from scaler.search.workload import space_of
 from scaler.training.recipe import Recipe
 
@@ -231,6 +233,15 @@ class Asked:
             return None
         largest = max(subject.resolution for subject in subjects)
         return DataRequest(self.data, self.root, largest, True, self.skip_unreadable).load()
+
+    @property
+    def grown_from(self) -> NetworkSpec | None:
+        """The base of a run at its own size, trained or not; None without a run, or if its file is gone."""
+        if self.run is None:
+            return None
+        with suppress(UserError):
+            return native_base(space_of(self.run))
+        return None
 
     @property
     def recipe(self) -> Recipe:

@@ -32,13 +32,14 @@ def lower(spec: NetworkSpec) -> Seq:
     """The layers of a network: ``stem``, ``stages``, ``head``.
 
     Raises:
-        UserError: the resolution is too small for the network's strides, or a block is unknown.
+        ResolutionTooSmallError: the resolution is too small for the network's strides.
+        UserError: a block is unknown.
     """
     try:
         return _lower(spec)
     except ResolutionTooSmallError as error:
         least = smallest_resolution(spec)
-        raise UserError(
+        raise ResolutionTooSmallError(
             f"{spec.name} cannot take images of {spec.resolution} px: {error}; "
             + (
                 f"the smallest it can take is {least} px"

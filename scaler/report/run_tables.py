@@ -60,6 +60,16 @@ def find_run(results: Path, name: str | None, kind: str | None = None) -> Run:
     )
 
 
+def find_runs(results: Path, names: Sequence[str]) -> list[Run]:
+    """The runs of these names, each once; without a name the newest finished one.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = [find_run(results, name) for name in names or (None,)]
+    return list({run.path.resolve(): run for run in found}.values())
+
+
 def _named_run(results: Path, name: str) -> Run:
     for path in (Path(name), results / name):
         if (path / RUN_FILE).is_file():

@@ -56,6 +56,14 @@ def policies(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield str(policy), pd.concat([bases.head(1), own]).sort_values("flops")
 
 
+def goes(frame: pd.DataFrame) -> str:
+    """Which way the networks of a curve go from the base: coefficients below 1 shrink at a positive phi."""
+    coefficients = frame.reindex(columns=["alpha", "beta", "gamma"]).astype(float)
+    up = coefficients.prod(axis=1) >= 1  # unknown ones count as 1
+    ways = frame["phi"].astype(float).where(up, -frame["phi"].astype(float))
+    return "shrinks" if ways.max() <= 0 and ways.min() < 0 else "grows"
+
+
 def doubling_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """What a doubling of FLOPs gains, by policy, as plain data: over all networks and at each step."""
     rows: list[dict[str, Any]] = []

@@ -22,6 +22,8 @@ from scaler.report.run_tables import (
     scaling_trials,
 )
 from scaler.runs import Run
+from scaler.search.candidates.proxy_base import bases
+from scaler.search.workload import space_of
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,14 @@ def _flops(networks: pd.DataFrame, ratio: str) -> float | None:
 
 
 def _depth(run: Run) -> float | None:
-    """By the answer of a search, or the networks of a scaling."""
+    """By the answer of a search or the networks of a scaling; by its space where the base is none of them."""
     if answer := read_answer(run):
         return answer.proxy.get("depth")
     native, proxy = (run.path / FOLDER / f"{name}.yaml" for name in ("base", "base-proxy"))
     # Where they cannot be read, nobody knows; a page of the run is not lost for it.
     with contextlib.suppress(UserError):
-        return effective(read(proxy), read(native)).depth if native.is_file() and proxy.is_file() else None
+        if native.is_file() and proxy.is_file():
+            return effective(read(proxy), read(native)).depth
+        whole, thin = bases(space_of(run), classes=1)  # their number changes no depth
+        return effective(thin.base, whole.base).depth
     return None

@@ -70,7 +70,7 @@ def shares_of(found: Coefficients, exponents: Exponents = THEORY) -> Shares:
         raise UserError(
             f"alpha, beta, gamma = {values} are no policy: all coefficients must grow, or all shrink"
         )
-    return Shares(*(max(part / total, 0.0) for part in parts))
+    return Shares(*(max(0.0, part / total) for part in parts))  # in this order: never -0.0
 
 
 #: The direction of the published (1.2, 1.1, 1.15).

@@ -155,6 +155,8 @@ def test_reuse_from_a_weight_file_of_scalers_own(run: Run, tmp_path: Path) -> No
         (("cam", "none"), r"Error: there is no run 'none'"),
         (("cam", "grown", "--phi", "3"), r"no trained network at phi = 3; it has base, depth at phi = 1"),
         (("excitation", "grown", "--policy", "deep"), r"no trained network of deep at phi = 1"),
+        # Of one image nothing varies: every excitation would be one to drop.
+        (("excitation", "grown", "--images", "1"), r"'--images': .* greater than or equal to 2"),
         (("excitation", "grown", "--show", "ten"), r"the data have no class 'ten'; they have 0, 1"),
         (("cam", "grown", "--method", "lime"), r"--method 'lime' is none: write auto, cam, grad-cam"),
         (("cam", "grown", "--format", "gif"), r"--format 'gif' is no picture format"),

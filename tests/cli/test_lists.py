@@ -99,3 +99,9 @@ def test_the_schema_of_network_files(run: RunCommand) -> None:
     shown = run("bases", "--schema")
     assert json.loads(shown.out) == schema()
     assert json.loads(run("bases", "--schema", "--json").out) == schema()
+
+
+def test_a_name_that_would_be_ignored_is_refused(run: RunCommand) -> None:
+    both = run("bases", "effnet-b0", "--schema")
+    assert both.code == 2
+    assert "--schema is of all networks, so effnet-b0 would be ignored" in " ".join(both.err.split())

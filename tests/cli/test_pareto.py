@@ -11,7 +11,7 @@ import pytest
 
 from scaler import runs
 from scaler.cli.pareto import pareto
-from scaler.cli.report import plot
+from scaler.cli.report import plot, report
 from scaler.errors import UserError
 from scaler.report.columns import CSV_FORMATS, curve_frame
 from tests.search.answers import an_answer
@@ -127,6 +127,18 @@ def test_json_is_alone_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert [one["on_front"] for one in found["networks"]] == [True, True, False, False]
     assert found["networks"][3]["accuracy"] is None
     assert err == ""
+
+
+def test_a_run_counts_once_and_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    here, there = scaled(tmp_path / "a", "run", THREE), scaled(tmp_path / "b", "run", THREE[:1])
+    pareto([str(here), "run"], results=tmp_path / "a")
+    assert [row["network"] for row in read(here / "pareto.csv")] == ["a", "b", "c"]
+    file = tmp_path / "both.csv"
+    pareto([str(here), str(there)], to=file)
+    assert [row["run"] for row in read(file)] == [*3 * [str(here)], str(there)]
+    page = tmp_path / "page.html"
+    report([str(here), str(here)], page)
+    assert "All networks together" not in page.read_text()
 
 
 def test_runs_are_put_together_and_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

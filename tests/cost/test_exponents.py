@@ -98,3 +98,9 @@ def test_one_block_a_stage_cannot_become_fewer_and_the_other_axes_can() -> None:
     # The first layer, from three channels, grows with the width and not with its square.
     assert 1 < shrunk.width.value < grown.width.value < 2
     assert shrunk.resolution.value == pytest.approx(2, abs=0.15)
+
+
+def test_a_small_budget_is_measured_as_far_down_as_the_network_takes_images() -> None:
+    # resnet-20 takes 3 px and more: a hundredth of its FLOPs would be at 2.
+    found = measure(base("resnet-20"), budget=0.002).resolution
+    assert found.value == pytest.approx(2, abs=0.3)

@@ -3,6 +3,7 @@
 import json
 import logging
 import runpy
+import shlex
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -191,6 +192,25 @@ def test_every_format_has_a_snippet_that_runs_to_the_modules_scores(
                 assert torch.equal(left["network"](images), network(images))
         if name == "spec":
             assert left["network"].spec == network.spec
+
+
+def test_snippets_take_files_of_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    network = a_network(SMALL, pixels=8)
+    for to, file in ((to_safetensors, 'my "net" ñ.safetensors'), (FORMATS["spec"][0], 'my "net" ñ.yaml')):
+        left: dict[str, Any] = {}
+        exec(compile(to(network, LABELS, tmp_path / file).snippet, file, "exec"), left)
+        assert left["network"].spec == network.spec
+    script = to_script(network, LABELS, tmp_path / "my train.py")
+    assert shlex.split(script.snippet, comments=True) == ["python", "my train.py", "--data", "FOLDER"]
+    assert script.file.read_text().startswith(f'"""Train {network.spec.name} at 8 px on a folder')
+
+
+def test_weights_may_be_read_by_whoever_may_read_the_network(tmp_path: Path) -> None:
+    network = a_network(SMALL, pixels=8)
+    weights = to_safetensors(network, LABELS, tmp_path / "n.safetensors").file
+    spec = FORMATS["spec"][0](network, LABELS, tmp_path / "n.yaml").file
+    assert weights.stat().st_mode == spec.stat().st_mode
 
 
 def test_what_the_exporter_misses_is_not_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -73,3 +73,15 @@ def test_a_run_without_a_compound_network_has_no_verdict() -> None:
     found = focus({"base": np.array([0.1, 0.2])}, np.array([0.1, 0.1]), "")
     assert not found.lead
     assert found.verdict == "open"
+
+
+def test_so_few_images_that_chance_could_be_all_decide_nothing() -> None:
+    """A sign test of six images of one mind gives 2^-5, above a 40th for each of two leads; of seven 2^-6."""
+    lead = planted(0.2, 0.001, 9)
+    verdicts = [focus({n: v[:count] for n, v in lead.items()}, np.full(count, 0.3), "compound").verdict
+                for count in (1, 2, 6, 7, 9)]  # fmt: skip
+    assert verdicts == ["open", "open", "open", "holds", "holds"]
+    one = focus({n: v[:1] for n, v in lead.items()}, np.full(1, 0.3), "compound")
+    assert math.isnan(one.lead["width"].low)
+    assert math.isnan(one.shares["base"].high)
+    assert one.lead["width"].mean == pytest.approx(0.2, abs=0.01)

@@ -44,6 +44,13 @@ def test_a_policy_that_grows_in_one_dimension_is_not_compound(
     assert single_dimension(subjects, "") == ""
 
 
+def test_a_policy_is_held_against_a_base_that_was_not_trained_and_what_moved_back_is_no_growth() -> None:
+    start = base("resnet-20")
+    larger = scale(start, Multipliers(1, 0.94, 1.5), Rounding(divisor=1))
+    assert single_dimension([untrained("compound", larger)], "compound", start) == "resolution"
+    assert single_dimension([untrained("compound", larger)], "compound") == ""
+
+
 @pytest.fixture
 def halves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Images of 8 px: red on the left and black on the right, or green instead of red."""

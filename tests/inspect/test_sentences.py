@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 
+from scaler.errors import UserError
 from scaler.inspect.dropping import Loss
 from scaler.inspect.excitation import BlockView
 from scaler.inspect.focus import focus
 from scaler.inspect.reuse import DenseBlock
 from scaler.report.inside.sentences import dropped_line, excitation_lines, focus_lines, reuse_lines
+from scaler.report.inside.tables import FOCUS_COLUMNS, focus_frame
+from scaler.report.inside.view import classes_shown
+from scaler.report.pareto.formats import cells
 
 
 def block(place: tuple[int, int], mean: float, variation: float, share: float) -> BlockView:
@@ -55,6 +59,34 @@ def test_the_claim_is_judged_or_said_to_be_out_of_reach(lead: float, single: str
     lines = list(focus_lines(found, single))
     assert "On 200 images the object covers 25.0 % of the image" in lines[0]
     assert words in lines[1]
+
+
+def test_classes_are_asked_for_by_names_that_may_hold_commas() -> None:
+    classes = ("cat", "tench, Tinca tinca", "dog")
+    assert classes_shown("dog, tench, Tinca tinca,cat", classes) == {
+        "dog": 2,
+        "tench, Tinca tinca": 1,
+        "cat": 0,
+    }
+    with pytest.raises(UserError, match="no class 'tench'"):
+        classes_shown("cat,tench", classes)
+
+
+def test_one_image_has_no_interval() -> None:
+    found = focus({"base": np.array([0.2]), "compound": np.array([0.3])}, np.array([0.25]), "compound")
+    first, second = focus_lines(found, "")
+    assert first.startswith("On 1 image the object covers")
+    assert "differs by +10.0 against base (points" in second
+    assert "cannot be told here" in second
+    _, shown = cells(focus_frame(found), FOCUS_COLUMNS)
+    assert shown == [["base", "20.0", "+10.0"], ["compound", "30.0", ""]]
+
+
+def test_no_image_that_counts_is_said_to_be_none() -> None:
+    found = focus({"base": np.array([np.nan]), "compound": np.array([0.3])}, np.array([0.25]), "compound")
+    assert list(focus_lines(found, "")) == [
+        "No image with an object has positive mass in the maps of all networks: nothing is compared."
+    ]
 
 
 def test_the_share_of_the_last_layers_stands_beside_an_even_one() -> None:

@@ -20,7 +20,7 @@ from scaler.report.page import facts
 from scaler.report.page.answers import scale_answer, search_answer
 from scaler.report.page.page import page, write_page
 from scaler.runs import Run
-from tests.cli.test_pareto import SPACE, searched
+from tests.cli.test_pareto import SPACE, network, scaled, searched
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -166,6 +166,13 @@ def test_one_trained_network_is_said(scaling: Run, tmp_path: Path) -> None:
     (tmp_path / "one" / "trials.csv").write_text("\n".join([trials[0], *own, ""]))
     said = next(scale_answer(runs.load_run(tmp_path / "one")))
     assert re.fullmatch(r"compound: effnet-b0 reaches 6\d\.\d ± \d\.\d % at 800M FLOPs\.", said)
+
+
+def test_a_scaling_that_shrinks_is_said_to_shrink_from_its_base(tmp_path: Path) -> None:
+    """As of a search with a budget of 0.5x, at phi = 1."""
+    rows = [network("base", 800, 0.7, phi=0), network("compound-phi-1", 400, 0.6, gamma=0.7)]
+    said = next(scale_answer(runs.load_run(scaled(tmp_path, "half", rows))))
+    assert said == "effnet-b0 shrinks from 70.0 % at 800 FLOPs to 60.0 ± 1.0 % at 400."
 
 
 def test_every_network_says_its_numbers_in_the_picture(written: Path) -> None:

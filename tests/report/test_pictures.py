@@ -29,6 +29,7 @@ from scaler.report.pictures.history_plot import draw_history
 from scaler.report.pictures.stages_plot import draw_stages, stage_flops
 from scaler.report.pictures.style import moved_apart, rendered
 from scaler.report.pictures.triangle_plot import draw_triangle
+from scaler.report.tables import goes
 from scaler.report.trained_proxy import trained_proxy
 from scaler.report.trial_means import at_highest_rung, at_shared_rung, means
 from scaler.runs import Run
@@ -36,6 +37,7 @@ from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.rounding import Rounding
 from scaler.scaling.shares import Shares, lattice
 from scaler.search.inference.law_summary import Gain, LawSummary, Waypoint, Worth
+from scaler.search.space import read_space
 from tests.search.answers import a_law
 
 POLICIES = ("compound", "depth", "width", "resolution")
@@ -251,6 +253,14 @@ def test_a_caption_says_what_was_trained_not_what_was_asked_for(tmp_path: Path) 
     assert facts["made thin to"] == "1.11M FLOPs, depth x 0.89, channels in steps of 1"
 
 
+def test_a_scaling_without_its_base_says_the_depth_of_its_proxies(tmp_path: Path) -> None:
+    space = read_space("smoke").override(base="resnet-20")
+    run = Run(tmp_path, "scale", {"space": space.model_dump(mode="json")})
+    row = {"network": "own-phi-1", "base": "resnet-20", "policy": "own", "phi": 1, "flops": 80_000_000}
+    run.write_csv("curve.csv", curve_frame([row | {"accuracy": 0.5, "seeds": 1}]), {})
+    assert trained_proxy(run).depth == pytest.approx(8 / 9)  # of nine blocks a proxy keeps eight
+
+
 def test_the_longest_names_fit_beside_their_lines() -> None:
     figure = draw_history(
         STOPPED_EARLY, {0: "resolution-only", 1: "1-1-1", 2: "depth-only"}, "caption", best_set=(0,)
@@ -342,6 +352,15 @@ def test_the_curves_title_says_which_way_it_goes(sign: int, goes: str) -> None:
     assert [word for word in words if word.startswith("Accuracy of")] == [
         f"Accuracy of effnet-b0 as it {goes}"
     ]
+
+
+def test_a_curve_of_coefficients_below_one_shrinks() -> None:
+    curve = a_curve()
+    curve["gamma"] = 0.7
+    assert goes(curve) == "shrinks"
+    assert "Accuracy of effnet-b0 as it shrinks" in [w for w, _ in texts(draw_curve(curve, "caption"))]
+    curve["phi"] *= -1
+    assert goes(curve) == "grows"
 
 
 def test_stages_cost_what_the_network_costs() -> None:

@@ -34,6 +34,11 @@ def test_corners_are_single_dimensions() -> None:
     assert coefficients(Shares(0, 0, 1), 4).gamma == pytest.approx(2)
 
 
+def test_an_axis_that_a_shrinking_network_leaves_alone_has_no_share() -> None:
+    shares = shares_of(Coefficients(0.5, 1, 1))
+    assert [f"{share:.0%}" for share in astuple(shares)] == ["100%", "0%", "0%"]  # and not -0%
+
+
 @pytest.mark.parametrize("divisions", [1, 2, 4, 7])
 def test_lattice_has_its_triangular_number_of_distinct_points(divisions: int) -> None:
     points = list(lattice(divisions))

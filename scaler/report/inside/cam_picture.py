@@ -140,8 +140,8 @@ def draw_focus(found: Focus, caption: str) -> Figure:
         axes.plot([100 * share.low, 100 * share.high], [place, place], color=colour, linewidth=2)
         axes.plot(100 * share.mean, place, marker, color=colour, markersize=8)
         axes.annotate(
-            f"{100 * share.mean:.1f} %", (100 * share.high, place), xytext=(8, 0), textcoords="offset points",
-            va="center", fontsize=10.5, color=colour,
+            f"{100 * share.mean:.1f} %", (100 * max(share.mean, share.high), place), xytext=(8, 0),
+            textcoords="offset points", va="center", fontsize=10.5, color=colour,
         )  # fmt: skip
     axes.axvline(100 * found.area, color=SOFT, linewidth=1, linestyle="--")
     axes.annotate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -62,11 +63,15 @@ def focus_lines(found: Focus, single: str) -> Iterator[str]:
         found: the comparison.
         single: the only dimension in which the chosen network is larger than the base, if it is one.
     """
+    if not found.images:
+        yield "No image with an object has positive mass in the maps of all networks: nothing is compared."
+        return
     left = (
         f" ({found.left_out} more have no object, or a map without positive mass)" if found.left_out else ""
     )
+    images = f"{found.images} image{'s' if found.images != 1 else ''}"
     yield (
-        f"On {found.images} images{left} the object covers {100 * found.area:.1f} % of the image on average: "
+        f"On {images}{left} the object covers {100 * found.area:.1f} % of the image on average: "
         "a map that is the same everywhere would have so much of its mass there."
     )
     if not found.lead:
@@ -88,6 +93,8 @@ def focus_lines(found: Focus, single: str) -> Iterator[str]:
 
 
 def _points(lead: Share) -> str:
+    if math.isnan(lead.low):
+        return f"{100 * lead.mean:+.1f}"
     return f"{100 * lead.mean:+.1f} [{100 * lead.low:+.1f}, {100 * lead.high:+.1f}]"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ from scaler.inspect.focus import Focus
 from scaler.inspect.images import UNKNOWN, Images
 from scaler.inspect.looks import Look
 from scaler.inspect.reuse import DenseBlock
-from scaler.report.columns import Column
+from scaler.report.columns import Column, Row
 
 CAM_FORMATS = {"probability": ".4f", "probability_true": ".4f", "on_object": ".4f"}
 FOCUS_FORMATS = dict.fromkeys(("mean", "low", "high", "lead", "lead_low", "lead_high"), ".4f")
@@ -154,18 +155,20 @@ BLOCK_COLUMNS = (
 )
 
 
+def _lead(row: Row) -> str:
+    between = _range(row["lead_low"], row["lead_high"], "+.1f")
+    return "" if pd.isna(row["lead"]) else f"{100 * row['lead']:+.1f}" + (f" ({between})" if between else "")
+
+
+def _range(low: float, high: float, digits: str) -> str:
+    """An interval in per cent; nothing of one image, which has none."""
+    return "" if math.isnan(low) else f"{100 * low:{digits}} to {100 * high:{digits}}"
+
+
 #: Of the terminal's table of what lies on objects.
 FOCUS_COLUMNS = (
     Column("network", "network", str, lambda row: str(row["network"])),
     Column("mean", "map on object %", show=lambda row: f"{100 * row['mean']:.1f}"),
-    Column("low", "95 % interval", show=lambda row: f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"),
-    Column(
-        "lead",
-        "chosen leads by",
-        show=lambda row: (
-            ""
-            if pd.isna(row["lead"])
-            else f"{100 * row['lead']:+.1f} ({100 * row['lead_low']:+.1f} to {100 * row['lead_high']:+.1f})"
-        ),
-    ),
+    Column("low", "95 % interval", show=lambda row: _range(row["low"], row["high"], ".1f")),
+    Column("lead", "chosen leads by", show=_lead),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from scaler.inspect.looks import Look, compare_focus, single_dimension
 from scaler.inspect.objects import Masks
 from scaler.inspect.reuse import DenseBlock
 from scaler.inspect.subjects import Subject
+from scaler.networks.spec import NetworkSpec
 from scaler.report.columns import Column
 from scaler.report.inside import sentences, tables
 from scaler.report.inside.cam_picture import draw_focus, draw_maps
@@ -123,6 +124,7 @@ def cam_view(
     masks: Masks | None = None,
     measured: Sequence[Look] = (),
     measured_masks: Masks | None = None,
+    grown_from: NetworkSpec | None = None,
 ) -> View:
     """Maps side by side, and how much of them lies on the object.
 
@@ -134,6 +136,7 @@ def cam_view(
         masks: objects of these images, if known.
         measured: looks at the images on which the share is measured, with their objects.
         measured_masks: objects of those.
+        grown_from: the base at its own size, where it may not be among the networks.
     """
     shares = {} if masks is None else {one.subject.name: on_object(one.maps, masks) for one in looks}
     classes = data.classes if data and len(data.classes) == looks[0].probabilities.shape[1] else ()
@@ -143,7 +146,8 @@ def cam_view(
     if measured_masks is None:
         return View("cam", _HEADINGS["cam"], figures, shown)
     found = compare_focus(measured, measured_masks)
-    lines = list(sentences.focus_lines(found, single_dimension([one.subject for one in looks], found.chosen)))
+    single = single_dimension([one.subject for one in looks], found.chosen, grown_from)
+    lines = list(sentences.focus_lines(found, single))
     figures["focus"] = draw_focus(found, f"{lines[0]} {trained}")
     shown["focus"] = Shown(tables.focus_frame(found), tables.FOCUS_FORMATS, tables.FOCUS_COLUMNS)
     return View(
@@ -212,13 +216,22 @@ def classes_shown(asked: str | None, classes: Sequence[str]) -> dict[str, int]:
         return {
             classes[place * len(classes) // count]: place * len(classes) // count for place in range(count)
         }
-    names = [name.strip() for name in asked.split(",")]
+    names = list(_names(asked.split(","), classes))
     if wrong := [name for name in names if name not in classes]:
         some = ", ".join(classes[:8])
         raise UserError(
             f"the data have no class {wrong[0]!r}; they have {some}{', ...' * (len(classes) > 8)}"
         )
     return {name: classes.index(name) for name in names}
+
+
+def _names(parts: Sequence[str], classes: Sequence[str]) -> Iterator[str]:
+    """The names in a list that was split at its commas, some of which may be within names of classes."""
+    while parts:
+        joined = {end: ",".join(parts[:end]).strip() for end in range(len(parts), 0, -1)}
+        end = next((end for end, name in joined.items() if name in classes), 1)
+        yield joined[end]
+        parts = parts[end:]
 
 
 def dropped_view(subject: Subject, places: Sequence[Place], loss: Loss) -> View:

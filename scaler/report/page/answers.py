@@ -11,7 +11,7 @@ from scaler.report.answers.scaling import comparison_lines
 from scaler.report.answers.search import result_lines
 from scaler.report.columns import percent
 from scaler.report.run_tables import read_answer, read_scaling, read_trials
-from scaler.report.tables import growth_lines
+from scaler.report.tables import goes, growth_lines
 from scaler.report.trial_means import observations
 from scaler.runs import Run
 from scaler.scaling.budget import format_count, parse_budget
@@ -48,9 +48,10 @@ def scale_answer(run: Run) -> Iterator[str]:
     chosen = str(curve["policy"].iloc[0])
     own = curve[(curve["policy"] == chosen) & curve["accuracy"].notna()].sort_values("flops")
     if len(own) > 1:
-        first, last = own.iloc[0], own.iloc[-1]
+        way = goes(own)
+        first, last = (own.iloc[end] for end in ((0, -1) if way == "grows" else (-1, 0)))
         yield (
-            f"{first['base']} grows from {percent(first['accuracy'])} % at {format_count(first['flops'])} "
+            f"{first['base']} {way} from {percent(first['accuracy'])} % at {format_count(first['flops'])} "
             f"FLOPs to {percent(last['accuracy'], last['accuracy_stderr'])} % at "
             f"{format_count(last['flops'])}."
         )

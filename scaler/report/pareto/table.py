@@ -90,7 +90,7 @@ def pareto_table(
     for run, table in zip(runs, tables, strict=True):
         resolve(objectives, table, str(run.path))
     grounds = [_ground(run) for run in runs]
-    names = [run.name for run in runs]
+    names = _names(runs)
     if published:
         tables.append(published_networks())
         grounds.append(PUBLISHED_RUN)
@@ -104,6 +104,12 @@ def pareto_table(
     by_row = [ground for ground, table in zip(grounds, tables, strict=True) for _ in range(len(table))]
     frame["on_front"] = _fronts(frame, found, by_row, strict=strict)
     return ParetoTable(frame, found, tuple(_notes(runs, frame, published=published)))
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """Of runs; those of one name, from different folders, by their paths."""
+    names = [run.name for run in runs]
+    return [str(run.path) if names.count(run.name) > 1 else run.name for run in runs]
 
 
 def _fronts(

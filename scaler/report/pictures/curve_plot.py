@@ -23,7 +23,7 @@ from scaler.report.pictures.style import (
     style_of,
     tip,
 )
-from scaler.report.tables import policies
+from scaler.report.tables import goes, policies
 from scaler.scaling.budget import format_count
 
 #: Inches between two phi labels, below which the second is left out.
@@ -43,7 +43,7 @@ def draw_curve(
         part: of the data that the accuracy is measured on, for the axis.
         laws: growth laws by policy; a band shows where each lets another measurement be expected.
     """
-    figure, axes = new_figure(5.6, f"Accuracy of {_bases(frame)} as it {_goes(frame)}", caption)
+    figure, axes = new_figure(5.6, f"Accuracy of {_bases(frame)} as it {goes(frame)}", caption)
     lines = list(policies(frame))
     _axes(axes, frame, part)
     if not lines:
@@ -62,10 +62,6 @@ def draw_curve(
     _mark_phi(axes, frame)
     label_lines(axes, labels)
     return figure
-
-
-def _goes(frame: pd.DataFrame) -> str:
-    return "shrinks" if frame["phi"].max() <= 0 and frame["phi"].min() < 0 else "grows"
 
 
 def _bases(frame: pd.DataFrame) -> str:

@@ -70,7 +70,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A point that is no candidate, and why, in words."""
+    """A point that is no candidate.
+
+    Attributes:
+        point: of the grid.
+        reason: in words.
+        ratio: FLOPs of the nearest network as a factor on the base's; NaN where none could be built.
+    """
 
     point: Point
     reason: str

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from scaler.errors import UserError
+from scaler.networks.layers import ResolutionTooSmallError
 from scaler.networks.scale import identity
 from scaler.scaling.shares import Exponents, coefficients
 from scaler.search.candidates.candidate import Candidate, LeftOut, Point, Realised
@@ -48,7 +50,10 @@ def enumerate_candidates(
     left_out: list[LeftOut] = []
     owner: dict[Hashable, int] = {}
     for point in points:
-        found = _realise(point, native, proxy, target, exponents)
+        try:
+            found = _realise(point, native, proxy, target, exponents)
+        except ResolutionTooSmallError as error:
+            found = LeftOut(point, str(error), math.nan)
         if isinstance(found, LeftOut):
             left_out.append(found)
             continue
@@ -96,7 +101,10 @@ def _miss(point: Point, which: str, nearest: Realised, target: Target) -> LeftOu
 def _nothing(left_out: Sequence[LeftOut], target: Target) -> str:
     if not left_out:
         return "the grid has no points: widen its bounds or take a smaller step"
-    nearest = min(left_out, key=lambda out: abs(target.miss(out.ratio)))
+    measured = [out for out in left_out if not math.isnan(out.ratio)]
+    if not measured:
+        return f"no point of the grid can be built: {left_out[0].reason}; ask for a larger budget"
+    nearest = min(measured, key=lambda out: abs(target.miss(out.ratio)))
     return (
         f"no point of the grid meets {target.ratio:.3g}x within {target.tolerance:.0%}: the nearest, "
         f"{nearest.point.name}, measures {nearest.ratio:.3f}x ({target.miss(nearest.ratio):+.1%}); "

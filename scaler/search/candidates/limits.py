@@ -73,7 +73,7 @@ def _rules(limits: Limits, device: str) -> Iterator[tuple[str, float, Measure, C
             format_count,
         )
     if limits.latency is not None:
-        yield "ms latency", limits.latency, lambda network: _latency(network, device), "{:.1f}".format
+        yield "ms latency", limits.latency, lambda network: _latency(network, device), _milliseconds
 
 
 def _excess(
@@ -85,6 +85,10 @@ def _excess(
         if value > limit:
             return value / limit, f"{said(value)} {name}, above the limit of {said(limit)}"
     return 1.0, ""
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.1f}" if value >= 1 else f"{value:.3g}"
 
 
 def _memory(network: Realised, device: str) -> float:

@@ -30,10 +30,7 @@ def bases(space: Space, classes: int) -> tuple[Scalable, Scalable]:
     Raises:
         UserError: the base is unknown, or the proxy's images are too small for it.
     """
-    spec = named_base(space.base)
-    if space.se is not None:
-        se = space.se
-        spec = with_se(spec, se.reduction, skip_last_stage=se.skip_last_stage, position=se.position)
+    spec = native_base(space)
     _check_size(spec)
     native = Scalable(spec, space.rounding or usual_rounding(spec))
     whole = small(spec, space.proxy.resolution).with_classes(classes)
@@ -41,6 +38,19 @@ def bases(space: Space, classes: int) -> tuple[Scalable, Scalable]:
     if budget_ratio(space.budget, native.base) < 1:  # candidates are shallower, and have to differ
         proxy = proxy.model_copy(update={"depth": 1.0})
     return native, reduced(whole, proxy, proxy.width or widest(whole, proxy))
+
+
+def native_base(space: Space) -> NetworkSpec:
+    """The base at its own size, with the excitations that the space adds.
+
+    Raises:
+        UserError: the base is unknown.
+    """
+    spec = named_base(space.base)
+    if space.se is None:
+        return spec
+    se = space.se
+    return with_se(spec, se.reduction, skip_last_stage=se.skip_last_stage, position=se.position)
 
 
 def _check_size(spec: NetworkSpec) -> None:

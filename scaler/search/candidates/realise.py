@@ -9,6 +9,7 @@ from functools import cached_property
 from itertools import product
 
 from scaler.cost.network_cost import cost
+from scaler.networks.layers import ResolutionTooSmallError
 from scaler.networks.scale import effective, scale
 from scaler.networks.spec import NetworkSpec
 from scaler.scaling.multipliers import Coefficients, Multipliers
@@ -100,7 +101,11 @@ def along(nominal: Coefficients, scalable: Scalable, ratio: float) -> Coefficien
     low, high = 0.3, 3.0
     for _ in range(16):
         middle = math.sqrt(low * high)
-        count = cost(smooth.at(nominal.at(middle))).flops / base
+        try:
+            count = cost(smooth.at(nominal.at(middle))).flops / base
+        except ResolutionTooSmallError:  # too far down
+            high = middle
+            continue
         if abs(math.log(count)) < abs(math.log(ratio)):
             low = middle
         else:
@@ -124,6 +129,9 @@ def meet(scalable: Scalable, asked: Multipliers, target: Target, reach: float) -
     Nearest counts both: how far the multipliers moved, and how far the FLOPs are off. Axes that are not
     scaled (a multiplier of 1) move only if the others alone cannot meet the budget: by a step of
     resolution, a divisor of width or a layer.
+
+    Raises:
+        ResolutionTooSmallError: the network takes none of the images nearby.
     """
     moved = Multipliers(*(1 + reach if abs(math.log(m)) > 1e-9 else 1 for m in astuple(asked)))
     nearest: Realised | None = None
@@ -133,7 +141,10 @@ def meet(scalable: Scalable, asked: Multipliers, target: Target, reach: float) -
             moved_by = _moved(option, asked)
             if moved_by >= lowest:
                 break
-            realised = scalable.realise(option)
+            try:
+                realised = scalable.realise(option)
+            except ResolutionTooSmallError:
+                continue
             miss = abs(target.miss(realised.ratio))
             if miss <= target.tolerance and moved_by + miss < lowest:
                 best, lowest = realised, moved_by + miss
@@ -141,8 +152,7 @@ def meet(scalable: Scalable, asked: Multipliers, target: Target, reach: float) -
                 nearest = realised
         if best is not None:
             return best
-    assert nearest is not None, "there is always a network of one layer and one pixel nearby"
-    return nearest
+    return nearest or scalable.realise(asked)  # which says that all images nearby are too small
 
 
 def nearby(base: NetworkSpec, asked: Multipliers, moves: Multipliers) -> Iterator[Multipliers]:

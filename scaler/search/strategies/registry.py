@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from inspect import signature
 
 from scaler.errors import UserError
 from scaler.execution.protocol import Strategy
@@ -42,7 +43,7 @@ def strategy(name: str, **options: float) -> Strategy:
     try:
         return make(**options)
     except TypeError:
-        raise UserError(f"strategy {name} has no option {' or '.join(sorted(options))}.") from None
+        raise UserError(f"strategy {name} has no option {' or '.join(sorted(options))}") from None
 
 
 def parse_strategy(text: str) -> Strategy:
@@ -60,5 +61,10 @@ def parse_strategy(text: str) -> Strategy:
         raise UserError(
             f"cannot read the strategy {text!r}: write a name, or a name with its part of exhaustive's FLOPs "
             f"from {LEAST_FRACTION:g} to 1, such as racing@0.2"
+        )
+    if "budget_fraction" not in signature(STRATEGIES.find(name)).parameters:
+        raise UserError(
+            f"{name} decides itself what it spends, it has no option budget_fraction: write {name} without "
+            f"@{fraction}"
         )
     return strategy(name, budget_fraction=float(fraction))

@@ -3,11 +3,12 @@ import math
 import pytest
 
 from scaler.cost.counting import count_by_blocks
+from scaler.cost.exponents import measure
 from scaler.cost.network_cost import cost
 from scaler.errors import UserError
 from scaler.networks.registry import base
 from scaler.networks.scale import scale, small, usual_rounding
-from scaler.networks.spec import NetworkSpec
+from scaler.networks.spec import Head, NetworkSpec, Stage
 from scaler.scaling.multipliers import PUBLISHED, Multipliers
 from scaler.scaling.rounding import Rounding
 from scaler.scaling.shares import THEORY
@@ -51,6 +52,27 @@ def test_so_do_those_of_an_efficientnet(found: Candidates, every: bool) -> None:
         if every or candidate.point.name == "published":
             assert meets_two(NATIVE, candidate.native.spec)
             assert meets_two(PROXY, candidate.proxy.spec)
+
+
+def test_a_small_budget_passes_over_images_that_are_too_small() -> None:
+    """A twentieth of resnet-20: some networks nearby would have images of 2 px, of which it takes none."""
+    resnet = base("resnet-20")
+    native = Scalable(resnet, usual_rounding(resnet))
+    proxy = Scalable(small(resnet, 16), Rounding(divisor=1), Multipliers(1, 0.4, 1))
+    points, exponents = lattice_points(1, 0.05, THEORY), measure(resnet, budget=0.05).exponents
+    kept = enumerate_candidates(points, native, proxy, Target(0.05), exponents).kept
+    assert "resolution-only" in [candidate.point.name for candidate in kept]
+    for candidate in kept:
+        ratio = count_by_blocks(candidate.native.spec).flops / count_by_blocks(native.base).flops
+        assert ratio == pytest.approx(0.05, rel=0.03)
+
+
+def test_images_that_are_all_too_small_are_the_reason_that_a_point_is_left_out() -> None:
+    deep = NetworkSpec("deep", "user", (), (Stage("plain", 1, 16, stride=32, valid=True),), Head(), 32)
+    points = [point for point in lattice_points(1, 0.1, THEORY) if point.name == "resolution-only"]
+    alone = Scalable(deep, Rounding())
+    with pytest.raises(UserError, match=r"no point .* can be built: deep cannot take .*larger budget"):
+        enumerate_candidates(points, alone, alone, Target(0.1), THEORY)
 
 
 def test_candidates_are_distinct_networks(found: Candidates) -> None:

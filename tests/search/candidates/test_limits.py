@@ -9,6 +9,7 @@ from scaler.networks.scale import small
 from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.rounding import Rounding
 from scaler.scaling.shares import THEORY
+from scaler.search.candidates import limits
 from scaler.search.candidates.enumeration import Candidates, enumerate_candidates
 from scaler.search.candidates.grid import lattice_points
 from scaler.search.candidates.limits import MEMORY_BATCH, beyond_limits, within
@@ -48,6 +49,14 @@ def test_memory_is_measured(found: Candidates) -> None:
 def test_a_limit_that_none_keeps_names_the_nearest(found: Candidates) -> None:
     with pytest.raises(UserError, match=r"no candidate keeps the limits: the nearest, .* too much"):
         beyond_limits(found, Limits(params=1000), "cpu")
+
+
+def test_a_limit_below_a_millisecond_is_said_as_it_is(
+    found: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_latency", lambda network, device: 12.34)
+    with pytest.raises(UserError, match=r"12\.3 ms latency, above the limit of 0\.025 "):
+        beyond_limits(found, Limits(latency=0.025), "cpu")
 
 
 def test_what_an_interrupted_search_left_out_stays_out(found: Candidates) -> None:

@@ -13,7 +13,7 @@ from scaler.execution.protocol import Experiment, Observation, State, Strategy, 
 from scaler.scaling.shares import Shares
 from scaler.search.strategies.exhaustive import Exhaustive
 from scaler.search.strategies.halving import Halving
-from scaler.search.strategies.registry import STRATEGIES, strategy
+from scaler.search.strategies.registry import STRATEGIES, parse_strategy, strategy
 
 
 def experiment(candidates: int, rungs: tuple[int, ...] = (1, 2, 4), max_seeds: int = 3) -> Experiment:
@@ -139,3 +139,9 @@ def test_wrong_names_and_options() -> None:
         strategy("halving", keep=0)
     with pytest.raises(UserError, match="least must be at least 1"):
         strategy("halving", least=0)
+
+
+def test_a_part_is_refused_where_a_strategy_has_none() -> None:
+    assert parse_strategy("racing@0.2") == strategy("racing", budget_fraction=0.2)
+    with pytest.raises(UserError, match=r"^halving decides itself what .*: write halving without @0\.5$"):
+        parse_strategy("halving@0.5")
