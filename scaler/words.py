@@ -1,4 +1,4 @@
-"""Text that comes from elsewhere, as it may be printed."""
+"""Text as it may be printed: what comes from elsewhere, and numbers of things."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """The same on one line: breaks are shown too."""
     return printable(text).replace("\n", "\\n").replace("\t", " ")
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 epoch``, ``4 epochs``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _harmless(character: str) -> bool:

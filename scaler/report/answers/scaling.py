@@ -11,9 +11,10 @@ from scaler.cost.network_cost import cost
 from scaler.growth.comparison import Difference
 from scaler.growth.policies import SINGLE
 from scaler.growth.scale_up import ScaleUp
-from scaler.report.answers.search import duration, fewer, proxy_line
+from scaler.report.answers.search import duration, fewer, longer, proxy_line
 from scaler.scaling.budget import format_count
 from scaler.search.workload import training_images
+from scaler.words import counted
 
 
 def scale_lines(scale_up: ScaleUp, *, train: bool = True) -> Iterator[str]:
@@ -32,19 +33,20 @@ def scale_lines(scale_up: ScaleUp, *, train: bool = True) -> Iterator[str]:
     of = f" of {asked} (to fit the time)" if images < asked else ""
     yield (
         f"Data        {work.data.name}: {images}{of} training images{fewer(wanted.recipe.images, asked)}, "
-        f"{space.recipe.epochs} epochs, "
+        f"{counted(space.recipe.epochs, 'epoch')}, "
         f"tested on {work.data.sizes['test']} held-out images"
     )
     for note in work.data.notes:
         yield f"            {note}"
     shared = len(scale_up.networks) - len(work.networks)
-    seeds = f"{space.seeds} seed{'s' if space.seeds > 1 else ''}"
     once = f" ({shared} share{'s' if shared == 1 else ''} the training of another)" if shared else ""
     yield (
-        f"Plan        {len(scale_up.networks)} networks{once} x {seeds}, {plan.images:,} images, "
+        f"Plan        {counted(len(scale_up.networks), 'network')}{once} x {counted(space.seeds, 'seed')}, "
+        f"{plan.images:,} images, "
         f"{format_count(plan.train_flops)} training FLOPs, about {duration(work.seconds)} on "
-        f"{work.workers} worker{'s' if work.workers > 1 else ''}"
+        f"{counted(work.workers, 'worker')}"
     )
+    yield from longer(work)
 
 
 def _policy_lines(scale_up: ScaleUp) -> Iterator[str]:

@@ -16,10 +16,13 @@ from scaler.search.candidates.realise import Scalable
 from scaler.search.inference.rank_correlation import RankCorrelation, rank_correlation
 from scaler.search.result import SearchResult
 from scaler.search.session import Session
-from scaler.search.workload import training_images, validation_images
+from scaler.search.workload import Workload, training_images, validation_images
+from scaler.words import counted
 
 #: A correlation with which early epochs rank well; an interval that reaches it leaves open whether they do.
 _AGREES = 0.8
+#: A plan so many times as long as it was asked to be says so.
+_LONGER = 1.15
 
 #: The terminal's table of results, best first.
 RESULT_COLUMNS = (
@@ -69,31 +72,40 @@ def session_lines(session: Session) -> Iterator[str]:
     yield (
         f"Data        {data.name}: {images} training images{fewer(recipe.images, images)} "
         f"of {len(data.classes)} classes, "
-        f"{recipe.epochs} epochs, compared on {judged} validation images"
+        f"{counted(recipe.epochs, 'epoch')}, compared on {judged} validation images"
     )
     for note in data.notes:
         yield f"            {note}"
     widest = max(c.native.effective.largest_difference(c.proxy.effective) for c in kept)
     yield (
-        f"Candidates  {len(kept)} distinct networks within {space.tolerance:.0%} of {space.budget}, measured "
-        f"native and as proxy; of {len(kept) + problem.candidates.aliases + len(out)} points "
+        f"Candidates  {counted(len(kept), 'distinct network')} within {space.tolerance:.0%} of "
+        f"{space.budget}, measured native and as proxy; of "
+        f"{len(kept) + problem.candidates.aliases + len(out)} points "
         f"{problem.candidates.aliases} fell together and {len(out)} are left out; native and proxy "
         f"multipliers differ by at most {widest:.1%}"
     )
     yield from _moved_lines(kept)
-    reached = ", ".join(
-        f"{count} to {epochs}" for count, epochs in zip(plan.by_rung, space.rungs, strict=True)
-    )
+    rungs = zip(plan.by_rung, space.rungs, strict=True)
+    reached = ", ".join(f"{count} to {epochs}" for count, epochs in rungs)
     yield (
-        f"Plan        {space.strategy}: {plan.trainings} trainings{_off(plan)} ({reached} epochs), "
+        f"Plan        {space.strategy}: {counted(plan.trainings, 'training')}{_off(plan)} "
+        f"({reached} epoch{'' if list(space.rungs) == [1] else 's'}), "
         f"{plan.images:,} images, "
         f"{format_count(plan.train_flops)} training FLOPs, about {duration(work.seconds)} on "
-        f"{work.workers} worker{'s' if work.workers > 1 else ''}"
+        f"{counted(work.workers, 'worker')}"
     )
+    yield from longer(work)
     yield (
         f"Tells       what a doubling of FLOPs buys on an axis to about ± {session.resolution:.1f} times a "
         "training's scatter from seed to seed (90 %)"
     )
+
+
+def longer(work: Workload) -> Iterator[str]:
+    """Said where a plan takes clearly longer than it was asked to."""
+    asked = work.settings.time_budget
+    if asked and work.seconds > _LONGER * asked:
+        yield f"            that is longer than the {duration(asked)} asked for: less would tell nothing"
 
 
 def fewer(wanted: int, there: int) -> str:
