@@ -54,10 +54,9 @@ def draw_maps(looks: Sequence[Look], images: Images, classes: Sequence[str], cap
     for index, image in enumerate(shown):
         bottom = top - _HEAD - row * index - side
         places = [(x / WIDTH, bottom / height, side / WIDTH, side / height) for x in left]
-        true = "true: " + _class(images.labels[index], classes)
-        _picture(
-            figure.add_axes(places[0]), image, _short(true, letters), _short(images.names[index], letters)
-        )
+        true = "true: "
+        true += _short(_class(images.labels[index], classes), letters - len(true))
+        _picture(figure.add_axes(places[0]), image, true, _short(images.names[index], letters))
         for place, one in zip(places[1:], looks, strict=True):
             _map(figure.add_axes(place), image, one, index, images, classes, letters)
     return figure
