@@ -101,9 +101,9 @@ class Run:
         return self.write_text(name, csv_text(table, formats))
 
     def finish(self) -> None:
-        """Note in ``run.yaml`` that the run is done; one that was done before stays as old as it is."""
+        """Note in ``run.yaml`` that the run is done; of one that was, what follows takes it as the newest."""
         record = _record(self.path)
-        record["finished"] = record["finished"] or _now()
+        record["finished"] = _now()
         _write_record(self.path, record)
 
 

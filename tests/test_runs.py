@@ -52,13 +52,6 @@ def test_run_yaml_is_enough_to_run_it_again(tmp_path: Path) -> None:
     assert record["source"]
 
 
-def test_a_run_that_is_finished_again_is_no_newer(tmp_path: Path) -> None:
-    made(tmp_path / "results", "first", finish=True)
-    before = (tmp_path / "results" / "first" / "run.yaml").read_text()
-    made(tmp_path / "results", "first", finish=True)
-    assert (tmp_path / "results" / "first" / "run.yaml").read_text() == before
-
-
 def test_the_source_revision_is_git_s(tmp_path: Path) -> None:
     folder = os.path.dirname(runs.__file__)
     head = subprocess.run(["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True)
