@@ -31,7 +31,7 @@ inspect = typer.Typer(
 
 _RunName = Annotated[
     str | None,
-    typer.Argument(metavar="[RUN]", help="Directory or name of a scaling; default: the newest finished one."),
+    typer.Argument(metavar="[RUN]", help="Scaling or search --keep-weights; default: the newest finished."),
 ]
 _Phi = Annotated[
     float | None,

@@ -181,7 +181,7 @@ Workers = Annotated[
         "--workers",
         metavar="N",
         **bounds("workers"),
-        help="Trainings at the same time; default: one per core, or one per GPU.",
+        help="Trainings at the same time; default: one per core, or as many on each GPU as pay.",
         rich_help_panel=_MACHINE,
     ),
 ]

@@ -40,7 +40,7 @@ class Settings:
         skip_unreadable: leave out images that cannot be read.
         seed: of the run.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        workers: processes; None is one per core, or one per GPU.
+        workers: processes; None is one per core, or as many on each GPU as pay.
         time_budget: seconds to fit the work into; None takes the space as it is.
         engine: where trainings run.
     """

@@ -173,6 +173,14 @@ def test_unreadable_durations(text: str) -> None:
         parse_duration(text)
 
 
+def test_help_says_what_stands_where_nothing_is_given(run: RunCommand) -> None:
+    def told(*command: str) -> str:
+        return " ".join(run(*command, "--help").out.replace("│", " ").split())
+
+    assert "one per core, or as many on each GPU as pay" in told("search")
+    assert "search --keep-weights" in told("inspect", "cam")
+
+
 def test_help_waits_for_no_heavy_library() -> None:
     program = (
         "import sys\n"
