@@ -17,7 +17,7 @@ from scaler.errors import UserError
 from scaler.execution.protocol import Observation, TrialSpec
 from scaler.execution.proxy_training import ProxyTraining
 from scaler.growth.formats import EXPORTED, FORMATS, Exported
-from scaler.growth.package import Preprocessing, load_weights, save_weights
+from scaler.growth.package import Preprocessing, load_weights, read_preprocessing, save_weights
 from scaler.growth.policies import COMPOUND, OWN, PUBLISHED_NAME
 from scaler.growth.scale_up import ScaleUp
 from scaler.growth.specs import FOLDER
@@ -196,8 +196,7 @@ def network_name(folder: Path, phi: float, policy: str | None) -> str:
 def _preprocessing(folder: Path) -> Preprocessing:
     """The data's labels and normalisation; none for a run from before they were kept."""
     try:
-        known = json.loads((folder / PREPROCESSING).read_text(encoding="utf-8"))
-        return Preprocessing(*(tuple(known[key]) for key in ("labels", "mean", "std")))
+        return read_preprocessing(json.loads((folder / PREPROCESSING).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return Preprocessing(())
 

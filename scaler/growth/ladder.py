@@ -143,6 +143,11 @@ def unfair(native: Realised, proxy: Realised, phi: float, rungs: Rungs) -> str:
     return ""
 
 
+def as_told(phi: float) -> float:
+    """A phi with the six digits that names and tables have of it; -0 is 0."""
+    return float(f"{phi:g}") + 0.0
+
+
 def parse_phis(text: str) -> tuple[float, ...]:
     """``4`` is 0, 1, .., 4 (``-2`` is 0, -1, -2; ``2.5`` ends in 2.5); ``0.5,1,2.5`` is those values.
 
@@ -159,7 +164,7 @@ def parse_phis(text: str) -> tuple[float, ...]:
         raise UserError(
             f"--phi names {len(parts)} networks: {MOST_PHIS} are the most that are grown at a time"
         )
-    values = [float(part) for part in parts]
+    values = [as_told(float(part)) for part in parts]
     if max(abs(value) for value in values) > LARGEST_PHI:
         raise UserError(f"--phi {shown} is beyond {LARGEST_PHI:g}: no such network could be trained")
     if len(values) > 1:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from scaler.checked import Number, Positive
 from scaler.errors import UserError
 from scaler.files import write_bytes
 from scaler.networks.build import Network, build
@@ -18,7 +21,8 @@ from scaler.networks.spec import NetworkSpec
 from scaler.networks.spec_files import is_call, text_of
 from scaler.networks.yaml_spec import parse
 
-Channels = tuple[float, float, float]
+Channels = tuple[Number, Number, Number]
+Deviations = tuple[Positive, Positive, Positive]
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,23 @@ class Preprocessing:
 
     labels: tuple[str, ...]
     mean: Channels = (0.0, 0.0, 0.0)
-    std: Channels = (1.0, 1.0, 1.0)
+    std: Deviations = (1.0, 1.0, 1.0)
+
+
+_PREPROCESSING = TypeAdapter(Preprocessing)
+
+
+def read_preprocessing(known: Mapping[str, object]) -> Preprocessing:
+    """What a file keeps of it, by the names of its fields.
+
+    Raises:
+        KeyError, ValueError: a field is missing, or its values are none.
+    """
+    try:
+        return _PREPROCESSING.validate_python({key: known[key] for key in ("labels", "mean", "std")})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 class Packaged(nn.Module):
@@ -89,8 +109,8 @@ def load_weights(file: Path, spec: NetworkSpec | None = None) -> tuple[Network, 
     try:
         with safe_open(file, "pt") as opened:
             metadata = opened.metadata() or {}
-        preprocessing = Preprocessing(
-            *(tuple(json.loads(metadata[key])) for key in ("labels", "mean", "std"))
+        preprocessing = read_preprocessing(
+            {key: json.loads(metadata[key]) for key in ("labels", "mean", "std")}
         )
         network = build(spec or _own_spec(metadata["spec"], file))
         network.load_state_dict(load_file(file))

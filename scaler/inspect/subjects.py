@@ -17,6 +17,7 @@ from scaler.data.dataset import DataSet
 from scaler.data.request import DataRequest
 from scaler.errors import UserError
 from scaler.growth.export import load
+from scaler.growth.ladder import as_told
 from scaler.growth.policies import COMPOUND, OWN, PUBLISHED_NAME, SINGLE
 from scaler.growth.specs import FOLDER
 from scaler.networks.build import Network, build
@@ -97,7 +98,7 @@ def of_run(
         UserError: the run holds no trained networks, or not those asked for.
     """
     there = _trained(run)
-    chosen = _common_phi(there) if phi is None else phi
+    chosen = _common_phi(there) if phi is None else as_told(phi)
     # The base belongs to every policy; a run of phi = 0 has nothing else.
     found = sorted({policy for policy, own in there if own == chosen}, key=_place)
     wanted = found if policies is None else list(policies)

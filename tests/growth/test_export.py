@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import ExifTags, Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import scaler
 from scaler.errors import UserError
@@ -132,6 +134,20 @@ def test_what_is_no_file_of_weights_is_said(content: bytes, tmp_path: Path) -> N
         scaler.load(file)
     with pytest.raises(UserError, match="was the network trained"):
         scaler.load(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [("labels", "5"), ("labels", '"abc"'), ("mean", "[0.1]"), ("mean", "[NaN, 0, 0]"), ("std", "[0, 1, 1]")],
+)
+def test_labels_and_normalisation_that_are_none_are_said(field: str, text: str, tmp_path: Path) -> None:
+    file = to_safetensors(a_network(SMALL, pixels=8), LABELS, tmp_path / "n.safetensors").file
+    with safe_open(file, "pt") as opened:
+        metadata = opened.metadata()
+    save_file(load_file(file), file, {**metadata, field: text})
+    with pytest.raises(UserError, match=rf"holds no weights that Scaler wrote: {field}") as told:
+        scaler.load(file)
+    assert "pydantic" not in str(told.value)
 
 
 def a_folder_of_images(folder: Path) -> None:

@@ -29,10 +29,15 @@ DEPTH = Policy(DEPTH_ONLY, Coefficients(2, 1, 1), Coefficients(2, 1, 1), 2.0)
         ("-2", (0, -1, -2)),
         ("0.5,1,2.5", (0.5, 1, 2.5)),
         ("2, 1,2", (1, 2)),
+        ("0.3333333,0.33333333", (0.333333,)),
     ],
 )
 def test_phis_as_they_are_written(text: str, phis: tuple[float, ...]) -> None:
     assert parse_phis(text) == phis
+
+
+def test_no_phi_is_less_than_nothing() -> None:
+    assert [math.copysign(1, phi) for phi in (*parse_phis("-0"), *parse_phis("-0.0,1"))] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("text", ["", "four", "1;2", "1,,2", "nan", "1e3"])

@@ -9,12 +9,16 @@ import torch
 from PIL import Image
 
 from scaler.data.registry import load
+from scaler.growth.package import Preprocessing, save_weights
 from scaler.inspect.images import from_file, sample
 from scaler.inspect.looks import compare_focus, look, single_dimension
-from scaler.inspect.subjects import Subject
+from scaler.inspect.subjects import Subject, of_run
+from scaler.networks.build import build
 from scaler.networks.registry import base
-from scaler.networks.scale import scale
+from scaler.networks.scale import scale, small
 from scaler.networks.spec import NetworkSpec
+from scaler.networks.spec_files import text_of
+from scaler.runs import open_run
 from scaler.scaling.multipliers import Multipliers
 from scaler.scaling.rounding import Rounding
 from tests.inspect.test_cam import red_green
@@ -90,3 +94,12 @@ def test_a_picture_of_no_known_class_is_asked_for_the_predicted_one(halves: Path
         [Subject("base", network, network.spec)], from_file(halves / "test" / "red" / "0.png"), data
     )
     assert seen.asked.tolist() == seen.predicted.tolist()
+
+
+def test_a_network_is_found_by_more_digits_of_its_phi_than_its_name_has(tmp_path: Path) -> None:
+    spec = small(base("resnet-20"), 8)
+    with open_run(tmp_path, "grown", "scale", {}) as run:
+        for name in ("own-phi-0.333333", "own-phi-0.333333-proxy"):
+            run.write_text(f"networks/{name}.yaml", text_of(spec))
+        save_weights(build(spec), Preprocessing(()), run.file("networks/own-phi-0.333333-proxy.safetensors"))
+    assert [one.network.spec for one in of_run(run, phi=0.33333333)] == [spec]

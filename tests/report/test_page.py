@@ -101,6 +101,13 @@ def test_a_page_stands_alone_and_answers_first(written: Path) -> None:
     assert "--seed 7" in words
 
 
+def test_no_two_elements_of_a_page_have_one_id(written: Path) -> None:
+    text = written.read_text()
+    ids = re.findall(r'\sid="([^"]*)"', text)
+    assert len(ids) == len(set(ids)) > 1
+    assert set(re.findall(r'(?:url\(|href=")#([^")]+)', text)) <= set(ids)
+
+
 POLICY = {"name": "compound", "alpha": 1.2, "beta": 1.1, "gamma": 1.15, "path": "Policy"}
 GROWN = {
     "space": {"seeds": 2},
@@ -119,6 +126,7 @@ GROWN = {
             "--search one --path law --phi 2,2 --compare width --seeds 2",
         ),
         ({"train": False}, "--search one --phi 2,2 --compare width --no-train"),
+        ({"asked": {"flops": "2 x"}}, "--search one --flops '2 x' --compare width --seeds 2"),
         ({"networks": [["compound", 0]]}, "--search one --phi 0 --compare none --seeds 2"),
         (
             {"asked": {"space": {"seeds": 3}}},

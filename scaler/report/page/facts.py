@@ -75,7 +75,7 @@ def command(run: Run, *, scaling: bool) -> str:
     if not scaling:
         return f"scaler search --space space.yaml{seed}"
     asked: Mapping[str, Any] = known.get("asked") or {}
-    what = f"--flops {asked['flops']}" if asked.get("flops") else f"--phi {_phis(asked, known)}"
+    what = f"--flops {shlex.quote(asked['flops'])}" if asked.get("flops") else f"--phi {_phis(asked, known)}"
     others = dict.fromkeys(str(policy) for policy, _ in known.get("networks", []))
     compare = ",".join(list(others)[1:]) or "none"
     trained = f"--seeds {_seeds(known)}" if known.get("train", True) else "--no-train"

@@ -41,7 +41,8 @@ def inline_svg(figure: Figure, name: str) -> str:
     # matplotlib writes its own font; the page's has about its widths.
     text = re.sub(r"font: ([^;\"']*?px) [^;\"]*", r"font: \1 system-ui, 'DejaVu Sans', sans-serif", text)
     text = re.sub(rf'id="{TIP}([^"]*)"', _tip, text)
-    text = re.sub(r'id="((?:figure|patch|axes|text|line2d|matplotlib)[^"]*)"', "", text)
+    # Nothing refers to groups, whose names are the same in every picture.
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
     return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(name)}" ', 1)
 
 
