@@ -64,7 +64,7 @@ def parse_strategy(text: str) -> Strategy:
         )
     if "budget_fraction" not in signature(STRATEGIES.find(name)).parameters:
         raise UserError(
-            f"the strategy {name} decides itself what it spends, it has no option budget_fraction: "
+            f"{name} decides itself what it spends, the strategy has no option budget_fraction: "
             f"write {name} without @{fraction}"
         )
     return strategy(name, budget_fraction=float(fraction))
