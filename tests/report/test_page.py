@@ -19,6 +19,8 @@ from scaler.report.columns import CSV_FORMATS, curve_frame
 from scaler.report.page import facts
 from scaler.report.page.answers import scale_answer, search_answer
 from scaler.report.page.page import page, write_page
+from scaler.report.page.svg import inline_svg
+from scaler.report.pictures.style import new_figure
 from scaler.runs import Run
 from tests.cli.test_pareto import SPACE, network, scaled, searched
 
@@ -101,8 +103,14 @@ def test_a_page_stands_alone_and_answers_first(written: Path) -> None:
     assert "--seed 7" in words
 
 
-def test_no_two_elements_of_a_page_have_one_id(written: Path) -> None:
-    text = written.read_text()
+def test_no_two_pictures_of_a_page_share_an_id() -> None:
+    def drawn(name: str) -> str:
+        figure, axes = new_figure(4, name, name)
+        axes.plot([0, 1], [0, 1], label=name)
+        axes.legend()
+        return inline_svg(figure, name)
+
+    text = drawn("a") + drawn("b")
     ids = re.findall(r'\sid="([^"]*)"', text)
     assert len(ids) == len(set(ids)) > 1
     assert set(re.findall(r'(?:url\(|href=")#([^")]+)', text)) <= set(ids)
