@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +30,24 @@ def measured(output: Output, specs: Sequence[NetworkSpec], device: str) -> list[
             found.append(measured_costs(spec, where))
             advance()
     return found
+
+
+def known_costs(run: Run) -> dict[str, dict[str, object]]:
+    """What a run's networks were measured to cost when its curve was written before, by their names."""
+    from scaler.cost.measured import MEASURED
+    from scaler.errors import UserError
+    from scaler.report.run_tables import CURVE, read_curve
+
+    if not (run.path / CURVE).is_file():
+        return {}
+    with suppress(UserError):  # a damaged curve is written anew
+        table = read_curve(run)
+        costs = table[[name for name in MEASURED if name in table]].to_dict("records")
+        return {
+            str(name): {str(key): value for key, value in row.items()}
+            for name, row in zip(table["network"], costs, strict=True)
+        }
+    return {}
 
 
 def with_costs(output: Output, run: Run, table: pd.DataFrame, device: str) -> pd.DataFrame:

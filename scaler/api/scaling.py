@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scaler.api import checks
-from scaler.api.measuring import measured
+from scaler.api.measuring import known_costs, measured
 from scaler.api.options import DEFAULT_SPACE, Amount, listed, one_blas_thread, settings_of
 from scaler.api.results import Scaling, Search
 from scaler.errors import UserError
@@ -254,6 +254,9 @@ def _finish(
         specs = [network.native.spec for network in prepared.networks]
         costs = measured(output, specs, work.settings.device)
         rows = [row | cost for row, cost in zip(rows, costs, strict=True)]
+    else:
+        known = known_costs(run)
+        rows = [row | known.get(str(row["network"]), {}) for row in rows]
     found = Scaling(run, curve_frame(rows), trials_table(seen), work.summary() if train else None)
     found = replace(found, curve=with_differences(found.curve, found.differences()))
     run.write_csv("curve.csv", found.curve, CSV_FORMATS)

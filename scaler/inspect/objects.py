@@ -127,7 +127,7 @@ def _drawn_masks(folder: Path, data: DataSet, part: PartName) -> Mapping[str, _O
 
 def _boxes(path: Path) -> Mapping[str, _Object]:
     try:
-        frame = pd.read_csv(path, dtype={"image": str})
+        frame = pd.read_csv(path, dtype={"image": str}, keep_default_na=False, na_values=[""])
     except FileNotFoundError as error:
         raise UserError(f"there is no file or folder {path} of boxes or masks") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:

@@ -189,6 +189,20 @@ def test_a_finished_scaling_may_be_run_again(scaled: Path, here: Path) -> None:
     assert (scaled / "curve.csv").read_bytes() == before
 
 
+@pytest.mark.usefixtures("no_report")
+def test_what_was_measured_stays_in_a_scaling_that_is_run_again(scaled: Path, here: Path) -> None:
+    curve = scaled / "curve.csv"
+    before = curve.read_text()
+    head, *others = before.splitlines()
+    measured = [f"{head},latency_ms,device", *(f"{line},{place}.5,cpu" for place, line in enumerate(others))]
+    curve.write_text("\n".join(measured) + "\n")
+    again = ("--results", str(here / "results"), "--workers", "1", "--quiet", "--name", "grown")
+    assert run("scale", "--phi", "1", "--compare", "depth,width,resolution", "--search", "one", *again) == 0
+    found = [(float(row["latency_ms"]), row["device"]) for row in rows(curve)]
+    curve.write_text(before)
+    assert found == [(place + 0.5, "cpu") for place in range(len(others))]
+
+
 def test_phi_one_is_the_candidate_that_was_chosen(scaled: Path, searched: Path) -> None:
     found = json.loads((searched / "coefficients.json").read_text())
     chosen = by_name(searched / "candidates.csv", found["network"])

@@ -74,6 +74,16 @@ def test_boxes_are_cut_as_the_images_are(photos: DataSet, tmp_path: Path) -> Non
     assert masks[3].mean() == pytest.approx(2 * 25 / 400)
 
 
+def test_an_image_may_be_called_as_a_missing_value(alike: DataSet, tmp_path: Path) -> None:
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("image,left,top,right,bottom\nNA,0,0,20,10\n")
+    with pytest.raises(UserError, match="no object for any of the images"):  # the line itself is a box
+        lightness(boxes, alike)
+    boxes.write_text("image,left,top,right,bottom\n,0,0,20,10\n")
+    with pytest.raises(UserError, match="line 2: no box"):
+        lightness(boxes, alike)
+
+
 def test_masks_are_cut_as_the_images_are(photos: DataSet, tmp_path: Path) -> None:
     folder = tmp_path / "masks"
     folder.mkdir()
