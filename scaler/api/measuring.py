@@ -34,15 +34,17 @@ def measured(output: Output, specs: Sequence[NetworkSpec], device: str) -> list[
 
 def known_costs(run: Run) -> dict[str, dict[str, object]]:
     """What a run's networks were measured to cost when its curve was written before, by their names."""
-    from scaler.cost.measured import MEASURED
     from scaler.errors import UserError
+    from scaler.report.columns import cost_columns
     from scaler.report.run_tables import CURVE, read_curve
 
     if not (run.path / CURVE).is_file():
         return {}
     with suppress(UserError):  # a damaged curve is written anew
         table = read_curve(run)
-        costs = table[[name for name in MEASURED if name in table]].to_dict("records")
+        if "device" not in table:
+            return {}
+        costs = table[[*(column.name for column in cost_columns(table)), "device"]].to_dict("records")
         return {
             str(name): {str(key): value for key, value in row.items()}
             for name, row in zip(table["network"], costs, strict=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scaler.api.in_python import in_python
 from scaler.errors import UserError
+from scaler.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,7 +201,8 @@ class Scaling(_OfRun):
 
         if self.run is not None:
             return tuple(scale_answer(self.run))
-        return (f"{len(self.curve)} networks were counted, and none was trained.",)
+        told = counted(len(self.curve), "network")
+        return (f"{told} {'was' if len(self.curve) == 1 else 'were'} counted, and none was trained.",)
 
     def differences(self) -> list[Difference]:
         """The chosen policy's accuracy less every other's at equal FLOPs, with intervals."""

@@ -10,10 +10,6 @@ from scaler.networks.spec import NetworkSpec
 TRAINING_BATCH, THROUGHPUT_BATCH = 32, 8
 #: Seconds of timing, for each of the two batches.
 _SECONDS = 1.0
-#: Columns of a curve that are measured.
-MEASURED = (
-    "memory_training", "memory_inference", "latency_ms", "latency_spread_ms", "latency_batch_ms", "device"
-)  # fmt: skip
 
 
 def measured_costs(spec: NetworkSpec, device: str) -> dict[str, object]:

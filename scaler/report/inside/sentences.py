@@ -15,6 +15,7 @@ from scaler.inspect.reuse import DenseBlock
 from scaler.report.trained_proxy import TrainedProxy, images_said
 from scaler.scaling.budget import format_count
 from scaler.search.space import Space
+from scaler.words import counted
 
 #: Excitations of fresh blocks, and how near to it a mean looks untrained.
 _START, _NEAR_START = 0.5, 0.03
@@ -52,7 +53,8 @@ def trained_line(space: Space, found: TrainedProxy) -> str:
     recipe = space.recipe
     images = images_said(recipe.images, found)
     return (
-        f"Proxies trained on {images} images for {recipe.epochs} epochs, base at {space.proxy.resolution} px."
+        f"Proxies trained on {images} images for {counted(recipe.epochs, 'epoch')}, "
+        f"base at {space.proxy.resolution} px."
     )
 
 
@@ -69,10 +71,9 @@ def focus_lines(found: Focus, single: str) -> Iterator[str]:
     left = (
         f" ({found.left_out} more have no object, or a map without positive mass)" if found.left_out else ""
     )
-    images = f"{found.images} image{'s' if found.images != 1 else ''}"
     yield (
-        f"On {images}{left} the object covers {100 * found.area:.1f} % of the image on average: "
-        "a map that is the same everywhere would have so much of its mass there."
+        f"On {counted(found.images, 'image')}{left} the object covers {100 * found.area:.1f} % of the image on "
+        "average: a map that is the same everywhere would have so much of its mass there."
     )
     if not found.lead:
         return
@@ -138,12 +139,11 @@ def dropped_line(loss: Loss, places: Sequence[tuple[int, int]], saved: int) -> s
     """What dropping excitations cost in accuracy."""
     names = ", ".join(f"{stage}.{block}" for stage, block in places)
     error = f" ± {100 * loss.stderr:.1f}" if loss.stderr is not None else ""
-    seeds = f"{len(loss.whole)} seed{'s' if len(loss.whole) > 1 else ''}"
     whole, dropped = (100 * float(np.mean(values)) for values in (loss.whole, loss.dropped))
     return (
         f"Trained again without the excitations of {names} ({saved:,} parameters less at its own size): "
         f"{dropped:.1f} % of validation images right against {whole:.1f} % with all, "
-        f"{-100 * loss.mean:+.1f}{error} points ({seeds})."
+        f"{-100 * loss.mean:+.1f}{error} points ({counted(len(loss.whole), 'seed')})."
     )
 
 

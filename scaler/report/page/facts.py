@@ -27,7 +27,8 @@ def proxy_facts(run: Run, found: TrainedProxy) -> Iterator[tuple[str, str]]:
         yield "unknown", f"the run has no {RUN_FILE} that says so"
         return
     yield "data", str(space.get("data")).removeprefix("folder:")
-    yield "images", f"{images_said(recipe.get('images'), found)} in training, {recipe.get('epochs')} epochs"
+    epochs = f"{recipe.get('epochs')} epoch{'' if recipe.get('epochs') == 1 else 's'}"
+    yield "images", f"{images_said(recipe.get('images'), found)} in training, {epochs}"
     yield "base at", f"{proxy.get('resolution')} px{', enlarged' if proxy.get('upsample') else ''}"
     flops = format_count(found.flops) if found.flops else proxy.get("flops")
     thin = f"{flops} FLOPs" if proxy.get("flops") else f"width x {proxy.get('width')}"

@@ -19,6 +19,7 @@ from scaler.report.pictures.style import FAINT, INK, SOFT, new_figure, tip
 from scaler.report.trial_means import at_highest_rung, at_shared_rung, means
 from scaler.scaling.shares import PUBLISHED_SHARES, Shares
 from scaler.search.inference.law_summary import LEVEL, LawSummary
+from scaler.words import counted
 
 Array = NDArray[np.float64]
 
@@ -162,7 +163,7 @@ def _draw_candidates(figure: Figure, axes: Any, shown: pd.DataFrame, *, coloured
         return
     style: dict[str, Any] = {"color": "white", "edgecolors": INK, "linewidths": 1.0}
     epochs = int(shown["after"].max())
-    title = f"validation\naccuracy (%)\nafter {epochs} epoch{'s' if epochs > 1 else ''}"
+    title = f"validation\naccuracy (%)\nafter {counted(epochs, 'epoch')}"
     if coloured:
         norm = Normalize(accuracy[known].min(), max(accuracy[known].max(), accuracy[known].min() + 0.1))
         style = {"c": accuracy[known], "cmap": _COLOURS, "norm": norm, "edgecolors": "white"}
