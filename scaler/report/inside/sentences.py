@@ -72,8 +72,8 @@ def focus_lines(found: Focus, single: str) -> Iterator[str]:
         f" ({found.left_out} more have no object, or a map without positive mass)" if found.left_out else ""
     )
     yield (
-        f"On {counted(found.images, 'image')}{left} the object covers {100 * found.area:.1f} % of the image on "
-        "average: a map that is the same everywhere would have so much of its mass there."
+        f"On {counted(found.images, 'image')}{left} the object covers {100 * found.area:.1f} % of the image "
+        "on average: a map that is the same everywhere would have so much of its mass there."
     )
     if not found.lead:
         return
