@@ -56,7 +56,7 @@ def draw_maps(looks: Sequence[Look], images: Images, classes: Sequence[str], cap
         places = [(x / WIDTH, bottom / height, side / WIDTH, side / height) for x in left]
         true = "true: "
         true += _short(_class(images.labels[index], classes), letters - len(true))
-        _picture(figure.add_axes(places[0]), image, true, _short(images.names[index], letters))
+        _picture(figure.add_axes(places[0]), image, true, _short_file(images.names[index], letters))
         for place, one in zip(places[1:], looks, strict=True):
             _map(figure.add_axes(place), image, one, index, images, classes, letters)
     return figure
@@ -73,8 +73,14 @@ def _class(label: int, classes: Sequence[str]) -> str:
     return classes[label] if classes else f"class {label}"
 
 
-def _short(text: str, letters: int) -> str:
-    return text if len(text) <= letters else "…" + text[1 - letters :]
+def _short(name: str, letters: int) -> str:
+    """A class's name; one that is too long by its beginning."""
+    return name if len(name) <= letters else name[: letters - 1] + "…"
+
+
+def _short_file(name: str, letters: int) -> str:
+    """A file's name; of one that is too long, the end tells it from others."""
+    return name if len(name) <= letters else "…" + name[1 - letters :]
 
 
 def _bare(axes: Axes) -> None:
